@@ -29,36 +29,37 @@ pub const ROWS: &[Directive] = &[
               asked here: it admits nobody, with a warning. The rules of an inner scope replace those around it, unless AuthMerging \
               says otherwise."),
     Directive::honoured("<RequireAll>", "", AUTH, NONE, open_group)
-        .doc("Rules of which none may fail and one must hold."),
+        .doc("None of these rules may fail, and at least one must hold."),
     Directive::honoured("<RequireAny>", "", AUTH, NONE, open_group)
-        .doc("Rules of which one must hold."),
+        .doc("At least one of these rules must hold."),
     Directive::honoured("<RequireNone>", "", AUTH, NONE, open_group)
-        .doc("Rules of which none may hold. It admits nobody by itself, so it stands in `<RequireAll>`."),
+        .doc("None of these rules may hold. By itself it admits nobody, so put it in `<RequireAll>`."),
     Directive::honoured("AuthMerging", "Off|And|Or", AUTH, ONE, auth_merging)
         .default("Off")
-        .doc("How the rules of Require here count with those of the scopes around: they replace them, both must be met, or one of them."),
+        .doc("How these Require rules combine with those of outer scopes: they replace them, both must be met, or one of them."),
     Directive::honoured("<Limit>", "method …", AUTH, Arity::at_least(1), limit)
-        .doc("The directives about access within count for requests with these methods only. `GET` stands for `HEAD`, too. Other \
-              methods are not protected by them."),
+        .doc("Limits the access directives inside to requests with these methods. `GET` includes `HEAD`. Requests with other methods \
+              are not protected by them."),
     Directive::honoured("<LimitExcept>", "method …", AUTH, Arity::at_least(1), limit)
-        .doc("The directives about access within count for requests with all methods but these."),
+        .doc("Limits the access directives inside to requests with other methods than these."),
     Directive::honoured("Satisfy", "any|all", AUTH, ONE, satisfy)
         .default("all")
-        .doc("Whether Order, Allow and Deny must admit the client and the rules of Require hold, too, or one of both is enough."),
+        .doc("With `all`, a client must be admitted by Order, Allow and Deny and by the Require rules. With `any`, one of both is \
+              enough."),
     Directive::honoured("Order", "allow,deny|deny,allow", AUTH, ONE, order)
         .default("deny,allow")
-        .doc("Which of Allow and Deny counts last. With `deny,allow`, who is neither denied nor allowed is served; with \
-              `allow,deny` (also `mutual-failure`), who is not allowed or is denied is not."),
+        .doc("The order in which Allow and Deny are applied; the last one wins. A client that neither matches is served with \
+              `deny,allow`, and refused with `allow,deny` (also `mutual-failure`)."),
     Directive::honoured("Allow", "from all|address|env=[!]variable …", AUTH, Arity::at_least(2), allow)
         .doc("Clients that are admitted, as far as Order and Deny of the same scope let them: an address, its first numbers, a network, or \
               requests with a variable. Order, Allow, Deny and Satisfy of an inner scope replace those around it, and Require must pass, \
               too. Hosts' names but `localhost` are not looked up: nobody is admitted by one."),
     Directive::honoured("Deny", "from all|address|env=[!]variable …", AUTH, Arity::at_least(2), deny)
-        .doc("Clients that are turned away, unless `Order deny,allow` and an Allow stand in the same scope. Hosts' names are not \
-              looked up: everybody is turned away by one."),
+        .doc("Clients that are refused, unless `Order deny,allow` and an Allow are in the same scope. Host names are not looked up: \
+              a name refuses everybody."),
     Directive::honoured("AuthzSendForbiddenOnFailure", "On|Off", AUTH, ONE, send_forbidden)
         .default("Off")
-        .doc("A user who gave the right password and is not among those who may is answered 403 in place of 401."),
+        .doc("Answers 403 instead of 401 to a user who gave the right password but is not admitted."),
 ];
 
 /// Returns true if a directive may refuse a client.

@@ -15,8 +15,8 @@ const ONE_OR_TWO: Arity = Arity::between(1, 2);
 /// Rows of this area.
 pub const ROWS: &[Directive] = &[
     Directive::honoured("<VirtualHost>", "address[:port] …", Contexts::GLOBAL, Arity::at_least(1), virtual_host)
-        .doc("A server of its own for the addresses it names; among those that match, ServerName and ServerAlias decide, \
-              and the first one serves requests for unknown names."),
+        .doc("A host of its own on the addresses it names. If several match, ServerName and ServerAlias decide, and the first serves \
+              requests for unknown names."),
     Directive::honoured("<Location>", "url-path", Contexts::SERVER, ONE_OR_TWO, location)
         .doc("Settings for the URL paths at and below a path; `*` and `?` do not match a slash. `<Location ~ regex>` is LocationMatch."),
     Directive::honoured("<LocationMatch>", "regex", Contexts::SERVER, ONE, location_match)

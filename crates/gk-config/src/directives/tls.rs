@@ -24,27 +24,28 @@ const RESPONDER: &str = "no responder is asked whether a client's certificate is
 pub const ROWS: &[Directive] = &[
     Directive::honoured("SSLEngine", "On|Off", SERVER, ONE, engine)
         .default("Off")
-        .doc("Speaks TLS on the addresses of this host. One address speaks either TLS or plain HTTP: hosts that share an address must \
-              agree. A host that speaks TLS needs a certificate."),
+        .doc("Uses TLS on the addresses of this host. All hosts that share an address must use TLS, or none. A host with TLS needs a \
+              certificate."),
     Directive::honoured("SSLCertificateFile", "path", SERVER, ONE, certificate)
-        .doc("The certificate in PEM form, with the certificates between it and the root behind it, and with the key where no \
-              SSLCertificateKeyFile names one. May be repeated: one for RSA and one for ECDSA. The file is read by the supervisor \
-              (as root, where that is who started it), again at each reload, and when it changes."),
+        .doc("The certificate in PEM format, followed by intermediate certificates, and by the key unless SSLCertificateKeyFile \
+              names one. May be repeated: one for RSA and one for ECDSA. The supervisor reads the file (as root, if root started \
+              it), again at each reload, and when it changes."),
     Directive::honoured("SSLCertificateKeyFile", "path", SERVER, ONE, key)
-        .doc("The private key of the SSLCertificateFile in the same place, in PEM form: PKCS #8, PKCS #1 or SEC 1, without a pass phrase."),
+        .doc("The private key of the SSLCertificateFile in the same position, in PEM format: PKCS #8, PKCS #1 or SEC 1, without a \
+              pass phrase."),
     Directive::honoured("SSLCertificateChainFile", "path", SERVER, ONE, chain)
-        .doc("More certificates between the server's and the root, behind those in SSLCertificateFile."),
+        .doc("Further intermediate certificates, after those in SSLCertificateFile."),
     Directive::honoured("SSLProtocol", "[+|-]protocol …", SERVER, Arity::at_least(1), protocol)
         .default("all")
-        .doc("The versions of TLS that are spoken: `TLSv1.2`, `TLSv1.3` or `all`. A word without a sign takes the place of those \
-              before it. Older versions are not spoken: taken away they change nothing, alone they are an error."),
+        .doc("The versions of TLS: `TLSv1.2`, `TLSv1.3` or `all`. A word without a sign replaces those before it. Older versions are \
+              not supported: removing them changes nothing, and naming only such versions is an error."),
     Directive::honoured("SSLCipherSuite", "[TLSv1.3|SSL] suites", ANY, Arity::between(1, 2), cipher_suite)
         .default("all that rustls has")
-        .doc("The suites of TLS 1.2 in OpenSSL's language, or with `TLSv1.3` the names of that version's. A name that OpenSSL knows \
-              and rustls has not is left out with a warning, one that nobody knows is an error, and so is a list that leaves nothing. \
-              In a section it closes the scope if it asks for less than all suites."),
+        .doc("The suites of TLS 1.2 in OpenSSL's language, or with `TLSv1.3` the names of that version's suites. A name that OpenSSL \
+              knows and rustls lacks is left out with a warning. An unknown name is an error, and so is a list that leaves nothing. \
+              In a section, the directive closes the scope if it asks for less than all suites."),
     Directive::honoured("SSLHonorCipherOrder", "On|Off", SERVER, ONE, server_order)
-        .default("Off").doc("The server's order of suites counts, and not the client's."),
+        .default("Off").doc("Uses the server's order of preference for suites instead of the client's."),
     Directive::honoured("SSLCACertificateFile", "path", SERVER, ONE, authority_file)
         .doc("The authorities of client certificates, in PEM form."),
     Directive::honoured("SSLCACertificatePath", "directory", SERVER, ONE, authority_path)
@@ -55,13 +56,13 @@ pub const ROWS: &[Directive] = &[
         .doc("The same from the files of a directory that are named by the hash of their issuer (`HASH.r0`)."),
     Directive::honoured("SSLCARevocationCheck", "none|leaf|chain [no_crl_for_cert_ok]", SERVER, Arity::between(1, 2), revocation_check)
         .default("none")
-        .doc("Whether revocation lists are asked about the client's own certificate, or all of its chain. Without a list of its \
-              authority, or with one that is out of date, a certificate is refused; `no_crl_for_cert_ok` overlooks a missing list."),
+        .doc("Checks revocation lists for the client's own certificate (`leaf`) or its whole chain (`chain`). A certificate whose \
+              authority has no list, or an outdated one, is refused; `no_crl_for_cert_ok` tolerates a missing list."),
     Directive::honoured("SSLVerifyClient", "none|optional|optional_no_ca|require", ANY, ONE, verify_client)
         .default("none")
-        .doc("Whether clients are asked for a certificate. In a section, `require` admits those who have shown a valid one (403): \
-              the host must have asked for it, with `optional` or more, because a connection cannot be asked later. Where no TLS is \
-              spoken it keeps nobody out, as with Apache."),
+        .doc("Asks clients for a certificate. In a section, `require` answers 403 to clients that have not presented a valid one. \
+              The host itself must ask for certificates (`optional` or more), because an open connection cannot be asked later. On a \
+              host without TLS it restricts nobody, as with Apache."),
     Directive::honoured("SSLVerifyDepth", "number", ANY, ONE, verify_depth)
         .default("1")
         .doc("The most certificates above a client's own: 0 is for self-signed ones, 1 for those of an authority named here."),
@@ -71,13 +72,13 @@ pub const ROWS: &[Directive] = &[
               place of all others, also of those before it on its line, as with Apache. `StrictRequire` is so always, `OptRenegotiate` \
               changes nothing, and with `FakeBasicAuth` a password is still asked for."),
     Directive::honoured("SSLRequireSSL", "", ANY, Arity::exactly(0), require_tls)
-        .default("not required").doc("Requests that came without TLS are answered 403, also where `Satisfy any` stands, and behind a proxy that speaks TLS."),
+        .default("not required").doc("Answers 403 to requests without TLS, even with `Satisfy any`, and behind a proxy that speaks TLS."),
     Directive::honoured("SSLUserName", "variable", ANY, ONE, user_name)
-        .doc("The variable `SSL_*` that becomes `REMOTE_USER`, such as `SSL_CLIENT_S_DN_CN`."),
+        .doc("The variable `SSL_*` whose value becomes `REMOTE_USER`, such as `SSL_CLIENT_S_DN_CN`."),
     Directive::honoured("SSLSessionTickets", "On|Off", SERVER, ONE, tickets)
         .default("On")
-        .doc("Clients resume sessions with tickets. The keys are made by the supervisor and changed regularly, so tickets outlive \
-              reloads and a new front."),
+        .doc("Lets clients resume sessions with tickets. The supervisor makes the keys and changes them regularly, so tickets \
+              survive reloads and a new front."),
     Directive::honoured("SSLSessionTicketKeyFile", "path", SERVER, ONE, ticket_key)
         .doc("A file of 48 random bytes from which the key of tickets is made, for servers that share it; it replaces the \
               supervisor's own keys. Read again when the file changes."),
@@ -85,10 +86,10 @@ pub const ROWS: &[Directive] = &[
         .default("Off")
         .doc("Refuses (403) clients that send no server name: in the first host of an address for all hosts there, else for its own."),
     Directive::honoured("SSLUseStapling", "On|Off", SERVER, ONE, use_stapling)
-        .default("Off").doc("Needs GilkeeperStaplingFile: no responder is asked by the server itself."),
+        .default("Off").doc("Needs GilkeeperStaplingFile: the server itself asks no responder."),
     Directive::honoured("GilkeeperStaplingFile", "path", SERVER, ONE, stapling).ours()
-        .doc("An OCSP response for the first certificate in DER form, which is sent to clients that ask for it; \
-              `openssl ocsp … -respout FILE` gets one. Read again when the file changes."),
+        .doc("An OCSP response in DER format for the first certificate, sent to clients that ask for it. `openssl ocsp … -respout \
+              FILE` gets one. Read again when the file changes."),
     Directive::honoured("NSSVerifyClient", "none|optional|require", ANY, ONE, nss_verify_client)
         .in_proxy(CERTIFICATES)
         .doc("As SSLVerifyClient, for certificates of an NSS database. With `require`, where a host of the configuration speaks TLS, \

@@ -14,35 +14,36 @@ const SCRIPT: &str = "path [application-group=name]";
 /// Rows of this area.
 pub const ROWS: &[Directive] = &[
     Directive::honoured("AuthType", "None|Basic|Digest", AUTH, ONE, auth_type)
-        .doc("How a user gives name and password. It counts where a rule of Require asks for a user. With another type nobody can \
-              give them: such requests are answered 500."),
+        .doc("How a user sends name and password, where a Require rule asks for a user. Other types are not supported: such requests \
+              are answered 500."),
     Directive::honoured("AuthName", "realm", AUTH, ONE, auth_name)
-        .doc("The realm that the client shows when it asks for the password. Needed wherever AuthType is Basic or Digest."),
+        .doc("The realm, which the client shows when it asks for the password. Required if AuthType is Basic or Digest."),
     Directive::honoured("AuthBasicProvider", "file|wsgi …", AUTH, Arity::at_least(1), basic_provider)
         .default("file")
-        .doc("Where users are looked up, one after the other until one knows the user: AuthUserFile, WSGIAuthUserScript."),
+        .doc("Where users are looked up, in this order until one provider knows the user: AuthUserFile (`file`), WSGIAuthUserScript \
+              (`wsgi`)."),
     Directive::honoured("AuthDigestProvider", "file|wsgi …", AUTH, Arity::at_least(1), digest_provider)
         .default("file")
         .doc("Like AuthBasicProvider, for `AuthType Digest`."),
     Directive::honoured("AuthUserFile", "path", AUTH, ONE, user_file)
-        .doc("File of users and passwords, as `htpasswd` writes it (bcrypt, `$apr1$`, `{SHA}`, and what the system's crypt knows), or \
-              `htdigest` for `AuthType Digest`. It is read as it is at the request. While it cannot be read, requests that need it \
-              are answered 500."),
+        .doc("File of users and passwords, written by `htpasswd` (bcrypt, `$apr1$`, `{SHA}`, and the system's crypt), or by \
+              `htdigest` for `AuthType Digest`. A change takes effect at the next request. While the file cannot be read, requests \
+              that need it are answered 500."),
     Directive::honoured("AuthGroupFile", "path", AUTH, ONE, group_file)
         .doc("File of groups for `Require group`: lines of `group: user user …`. While it cannot be read, nobody is in a group."),
     Directive::honoured("AuthDigestDomain", "url …", AUTH, Arity::at_least(1), digest_domain)
-        .doc("URLs for which the client may use the same name and password."),
+        .doc("URLs for which the client may reuse the same name and password."),
     Directive::honoured("AuthDigestNonceLifetime", "seconds", AUTH, ONE, nonce_lifetime)
         .default("300")
-        .doc("How long a nonce may be used. 0 or less: without end."),
+        .doc("The time for which a nonce may be used. 0 or less means for ever."),
     Directive::inert("AuthDigestQop", "none|auth", AUTH, "`auth` is offered, and a client without it is served, too"),
     Directive::inert("AuthDigestAlgorithm", "MD5", AUTH, "MD5 is the only one, with Apache, too"),
     Directive::inert("AuthDigestShmemSize", "size", Contexts::SERVER, "no memory is shared for it"),
     Directive::inert("AuthBasicAuthoritative", "On|Off", AUTH, "the providers named are the only ones, so the last one decides"),
     Directive::honoured("WSGIAccessScript", SCRIPT, AUTH, Arity::options(1), access_script)
-        .doc("A script whose function `allow_access(environ, host)` decides whether a client may ask: `True` or `None` lets it pass, \
-              `False` answers 403. It runs in a worker of the request's process group, in the main interpreter without \
-              `application-group=`."),
+        .doc("A script whose function `allow_access(environ, host)` decides whether a client has access: `True` or `None` admits it, \
+              `False` answers 403. It runs in a worker of the request's process group, in the main interpreter unless \
+              `application-group=` is given."),
     Directive::honoured("WSGIAuthUserScript", SCRIPT, AUTH, Arity::options(1), user_script)
         .doc("A script whose function `check_password(environ, user, password)` checks users for `AuthBasicProvider wsgi`, or \
               `get_realm_hash(environ, user, realm)` for `AuthDigestProvider wsgi`. It runs like WSGIAccessScript's."),

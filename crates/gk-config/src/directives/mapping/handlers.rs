@@ -18,11 +18,11 @@ pub const ROWS: &[Directive] = &[
               Other handlers are not built: `check` makes them an error, and with `--ignore-unknown` everything in the scope is \
               answered 403."),
     Directive::honoured("AddHandler", "handler extension …", ANY, Arity::at_least(2), add_handler)
-        .doc("The handler of the files with one of these extensions. Each extension of a name counts, in any case, and the last that \
-              has a handler wins: `page.wsgi.html` is a script. `SetHandler` beats it. Files of a handler that is not built are \
-              answered 403, with a warning."),
+        .doc("The handler of files with one of these extensions. Every extension of a name counts, ignoring case, and the last that \
+              has a handler wins: `page.wsgi.html` is a script. `SetHandler` overrides it. Files with a handler that is not built \
+              are answered 403, with a warning."),
     Directive::honoured("RemoveHandler", "extension …", ANY, Arity::at_least(1), remove_handler)
-        .doc("Takes the handlers of these extensions away, those of the same scope, too."),
+        .doc("Removes the handlers of these extensions, including those of the same scope."),
     Directive::honoured("Options", "[+|-]option …", ANY, Arity::at_least(1), options)
         .default("FollowSymLinks")
         .doc("`ExecCGI` lets files of the handler `wsgi-script` run; elsewhere they are answered 403 (WSGI0134). Scripts of \
@@ -32,10 +32,10 @@ pub const ROWS: &[Directive] = &[
               with `+` and `-` change what is inherited, options without replace it. The other options are read and change nothing."),
     Directive::honoured("DirectoryIndex", "name … | disabled", ANY, Arity::at_least(1), directory_index)
         .default("index.html")
-        .doc("The files that stand for a directory, in the order in which they are tried. One may be a script."),
+        .doc("The files that are served for a directory, in the order in which they are tried. They may be scripts."),
     Directive::honoured("AcceptPathInfo", "On|Off|Default", ANY, ONE, accept_path_info)
         .default("Default")
-        .doc("With `Off`, a URL path that goes on behind a script is answered 404 (WSGI0137). Behind other files it always is."),
+        .doc("With `Off`, a URL path that continues after a script is answered 404 (WSGI0137). After other files it always is."),
 ];
 
 /// `SetHandler`.

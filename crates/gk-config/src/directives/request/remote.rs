@@ -15,10 +15,10 @@ const SOME: Arity = Arity::at_least(1);
 /// Rows of this area.
 pub const ROWS: &[Directive] = &[
     Directive::honoured("RemoteIPHeader", "name", SERVER, ONE, header)
-        .doc("The header field in which a proxy names the client. It is read from its end on, over the proxies that are believed; what it \
-              names becomes `REMOTE_ADDR`, the client of access rules, expressions and logs, and the field keeps what was not used. \
-              Entries are plain addresses: names, ports and brackets are none. It is asked before `WSGITrustedProxies`, for which the \
-              client that it names is then the peer; and not on connections that begin with the PROXY protocol."),
+        .doc("The header field in which a proxy names the client. It is read from its end, past the trusted proxies; the result \
+              becomes `REMOTE_ADDR` and the client of access rules, expressions and logs, and the field keeps the unused rest. \
+              Entries must be plain addresses, without names, ports or brackets. It is evaluated before `WSGITrustedProxies`, which \
+              then sees this client as the peer, and is ignored on connections that begin with the PROXY protocol."),
     Directive::honoured("RemoteIPInternalProxy", "address|network|unix: …", SERVER, SOME, internal)
         .default("none; without any list every peer is believed, as an external proxy")
         .doc("Proxies of the site's own network, whose RemoteIPHeader is believed, also when it names a private address."),
@@ -31,15 +31,16 @@ pub const ROWS: &[Directive] = &[
     Directive::honoured("RemoteIPTrustedProxyList", "file", SERVER, ONE, trusted_list)
         .doc("A file with the words of RemoteIPTrustedProxy, read with the configuration; `#` begins a comment."),
     Directive::honoured("RemoteIPProxiesHeader", "name", SERVER, ONE, proxies_header)
-        .doc("The header field in which the application sees the external proxies that were passed, the nearest first."),
+        .doc("The header field in which the application sees the external proxies that the request passed, the nearest first."),
     Directive::honoured("RemoteIPProxyProtocol", "On|Off", SERVER, ONE, proxy_protocol)
         .default("Off")
-        .doc("Connections to the addresses of this host begin with a header of the PROXY protocol, version 1 or 2, that names the client. \
-              One that begins with anything else is closed, logged and counted. It is about addresses: `Off` at one of them counts more than \
-              `On`, and of two lines about the same address the last counts. In the main server it is about all addresses, Unix sockets \
-              too. Whoever can connect can say who it is, so only the proxy may reach the port."),
+        .doc("Connections to the addresses of this host begin with a header of the PROXY protocol, version 1 or 2, that names the \
+              client. A connection that begins with anything else is closed, logged and counted. The directive applies to addresses: \
+              `Off` for an address overrides `On`, and of two lines for the same address the last counts. In the main server it \
+              applies to all addresses, including Unix sockets. Anyone who can connect can claim any address, so let only the proxy \
+              reach the port."),
     Directive::honoured("RemoteIPProxyProtocolExceptions", "address|network|unix: …", SERVER, SOME, exceptions)
-        .doc("Peers whose connections begin without that header, such as health checks, at all addresses of the server."),
+        .doc("Peers whose connections begin without that header, such as health checks, on all addresses of the server."),
 ];
 
 /// A mistake in one of the words.

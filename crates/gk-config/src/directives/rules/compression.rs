@@ -11,13 +11,14 @@ const ANY: Contexts = Contexts::ANY.or(Contexts::HTACCESS);
 pub const ROWS: &[Directive] = &[
     Directive::honoured("GilkeeperCompress", "Off | gzip|br|zstd … [media-type …]", ANY, Arity::at_least(1), compress)
         .default("Off").ours()
-        .doc("Compresses responses of these media types (`text/*` is a kind); without any, those of text, JSON, JavaScript, XML, SVG, \
-              WebAssembly and plain fonts. The client chooses among the codings; of those that it likes equally the first is taken. Parts of \
-              files, responses that are encoded already or say `no-transform`, and the server's own error pages stay as they are."),
+        .doc("Compresses responses of these media types (`text/*` means all of a kind); without any, text, JSON, JavaScript, XML, \
+              SVG, WebAssembly and plain fonts. Of the codings that the client accepts equally, the first listed is used. Partial \
+              responses, responses that are already encoded or have `no-transform`, and the server's own error pages are not \
+              compressed."),
     Directive::honoured("AddOutputFilterByType", "DEFLATE|BROTLI_COMPRESS[;…] media-type …", ANY, Arity::at_least(2), by_type)
         .doc("Compresses responses of these media types. The variables `no-gzip`, `no-brotli` and `gzip-only-text/html` prevent it."),
     Directive::honoured("SetOutputFilter", "DEFLATE|BROTLI_COMPRESS[;…]|none", ANY, Arity::exactly(1), for_all)
-        .doc("Compresses every response here."),
+        .doc("Compresses every response in this scope."),
 ];
 
 fn compression<'a>(scope: &'a mut Scope) -> &'a mut Compression {

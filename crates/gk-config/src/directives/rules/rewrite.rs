@@ -16,8 +16,8 @@ const RAW: Arity = Arity { least: 2, most: usize::MAX, split: Split::Raw };
 pub const ROWS: &[Directive] = &[
     Directive::honoured("RewriteEngine", "On|Off", ANY, Arity::exactly(1), engine)
         .default("Off")
-        .doc("Whether RewriteRule counts. A section takes the engine from around it; a virtual host, too, but none of the main server's \
-              rules."),
+        .doc("Turns RewriteRule on or off. A section inherits the setting; a virtual host inherits it, too, but none of the main \
+              server's rules."),
     Directive::honoured("RewriteRule", "pattern substitution [flags]", ANY, RAW, rule)
         .doc("Changes the path of requests that match a regular expression. Outside of sections it is tried on the URL path before \
               aliases and scripts, and without the flag `PT` the result is a file below DocumentRoot (or of the file system, if its first \
@@ -38,7 +38,7 @@ pub const ROWS: &[Directive] = &[
               beside the own ones. `AllowNoSlash`, `IgnoreContextInfo`, `MergeBase` as with Apache; `AllowAnyURI`, `LegacyPrefixDocRoot`, \
               `LongURLOptimization` and `MaxRedirects` have no effect."),
     Directive::honoured("RewriteMap", "name int:function", Contexts::SERVER, Arity::between(2, 3), map)
-        .doc("A map for `${name:key|default}`: `int:tolower`, `int:toupper`, `int:escape`, `int:unescape`. Others are an error."),
+        .doc("A map for `${name:key|default}`: `int:tolower`, `int:toupper`, `int:escape`, `int:unescape`. Other maps are an error."),
 ];
 
 /// The rewriting rules of the innermost scope.

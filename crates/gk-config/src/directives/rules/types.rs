@@ -17,11 +17,11 @@ const PAIRS: Arity = Arity::at_least(2);
 /// Rows of this area.
 pub const ROWS: &[Directive] = &[
     Directive::honoured("AddType", "media-type extension …", ANY, PAIRS, add_type)
-        .doc("The media type of files by extension; the usual ones are built in. Every extension of a name counts, the last one most; \
-              one that is not known takes back what those before it said. `application/x-httpd-wsgi` and its relatives are handlers by \
+        .doc("The media type of files by extension, in addition to the built-in types. Every extension of a name counts, the last \
+              one most; an unknown extension cancels those before it. `application/x-httpd-wsgi` and similar types are handlers by \
               another name."),
     Directive::honoured("RemoveType", "extension …", ANY, Arity::at_least(1), remove_type)
-        .doc("Takes the media type of extensions away, built-in ones too."),
+        .doc("Removes the media type of extensions, including built-in ones."),
     Directive::honoured("ForceType", "media-type|none", ANY, ONE, force_type)
         .doc("The media type of all files here, whatever their names."),
     Directive::honoured("AddCharset", "charset extension …", ANY, PAIRS, add_charset)
@@ -34,20 +34,20 @@ pub const ROWS: &[Directive] = &[
         .default("Off; built-in types of text files name utf-8")
         .doc("The charset of HTML and plain text that name none, of files and of the application's responses. `On` is iso-8859-1."),
     Directive::honoured("FallbackResource", "url-path|disabled", ANY, ONE, fallback_resource)
-        .doc("The path of this server that answers where a file is missing; the query stays."),
+        .doc("The path on this server that answers if a file is missing; the query is kept."),
     Directive::honoured("FileETag", "INode|MTime|Size|All|None …", ANY, Arity::at_least(1), file_etag)
         .default("MTime Size")
         .doc("The parts of a file that its `ETag` is made of; with `+` or `-` in front they change the outer choice. Clients ask with \
               `If-None-Match`, `If-Match` and `If-Range`."),
     Directive::honoured("ExpiresActive", "On|Off", ANY, ONE, expires_active)
         .default("Off")
-        .doc("Whether the rules of ExpiresByType and ExpiresDefault give responses `Expires` and `Cache-Control: max-age`. A response that \
+        .doc("Lets ExpiresByType and ExpiresDefault add `Expires` and `Cache-Control: max-age` to responses. A response that already \
               has `Expires` keeps it, and errors get none."),
     Directive::honoured("ExpiresByType", "media-type expiry", ANY, Arity::exactly(2), expires_by_type)
         .doc("The expiry of a media type, or with `image/*` of a kind: `\"access plus 1 month 2 days\"`, `\"modification plus 1 hour\"`, `A3600`, \
               `M3600`."),
     Directive::honoured("ExpiresDefault", "expiry", ANY, ONE, expires_default)
-        .doc("The expiry where ExpiresByType says nothing."),
+        .doc("The expiry of media types without a matching ExpiresByType."),
 ];
 
 fn files<'a>(scope: &'a mut Scope) -> &'a mut FileRules {

@@ -16,7 +16,7 @@ pub const ROWS: &[Directive] = &[
               `HTTPS=on` makes its `wsgi.url_scheme` https. Outside of sections the rule is asked before the request is routed, and \
               `Request_URI` is the path as it was sent."),
     Directive::honoured("SetEnvIfNoCase", "attribute regex [!]name[=value] …", ANY, Arity::at_least(3), set_env_if)
-        .doc("SetEnvIf without regard to case."),
+        .doc("Like SetEnvIf, ignoring case."),
     Directive::honoured("SetEnvIfExpr", "\"expression\" [!]name[=value] …", ANY, Arity::at_least(2), set_env_if_expr)
         .doc("Sets variables if an expression is true; `$0` to `$9` in a value are groups of its last match. What an expression may hold is \
               described at [`<If>`](conditions.md)."),
@@ -24,7 +24,7 @@ pub const ROWS: &[Directive] = &[
         .doc("`SetEnvIf User-Agent`. The variables of old workarounds (`nokeepalive`, `downgrade-1.0`, `force-response-1.0`, \
               `ssl-unclean-shutdown`) change nothing here."),
     Directive::honoured("BrowserMatchNoCase", "regex [!]name[=value] …", ANY, Arity::at_least(2), set_env_if)
-        .doc("BrowserMatch without regard to case."),
+        .doc("Like BrowserMatch, ignoring case."),
 ];
 
 fn set_env_if_expr(scope: &mut Scope, words: &[Word]) -> Applied {

@@ -19,24 +19,24 @@ const UPGRADE: &str = "`Upgrade: h2c` of HTTP/1.1 is passed over, as RFC 9113 ha
 pub const ROWS: &[Directive] = &[
     Directive::honoured("Protocols", "protocol …", SERVER, Arity::at_least(1), protocols)
         .default("http/1.1")
-        .doc("The versions of HTTP that are spoken: `http/1.1`, `h2` (HTTP/2 over TLS, offered by ALPN) and `h2c` (HTTP/2 without TLS, \
-              for clients that begin with it). Without TLS the first virtual host of the address decides, with TLS that of the name that \
-              the client asks for. HTTP/1.1 is spoken in any case. Several lines add up."),
+        .doc("The versions of HTTP: `http/1.1`, `h2` (HTTP/2 over TLS, offered by ALPN) and `h2c` (HTTP/2 without TLS, for clients \
+              that start with it). Without TLS the first virtual host of the address decides, with TLS the host that the client \
+              names. HTTP/1.1 is always supported. Several lines add up."),
     Directive::honoured("H2Direct", "On|Off", SERVER, ONE, direct)
         .default("On without TLS, Off with it")
-        .doc("Whether a connection may begin with HTTP/2 without having agreed on it."),
+        .doc("Allows a connection to start with HTTP/2 without having agreed on it."),
     Directive::honoured("H2MaxSessionStreams", "number", SERVER, ONE, max_session_streams)
-        .default("100").doc("Most requests at once on one HTTP/2 connection."),
+        .default("100").doc("Most concurrent requests on one HTTP/2 connection."),
     Directive::honoured("H2WindowSize", "bytes", SERVER, ONE, window_size)
-        .default("65535").doc("How many bytes of a request body may be on their way to the server (HTTP/2's window of a stream)."),
+        .default("65535").doc("Bytes of a request body that may be in transit to the server (HTTP/2's window of a stream)."),
     Directive::honoured("H2MaxDataFrameLen", "bytes", SERVER, ONE, max_data_frame_len)
-        .default("0").doc("Most bytes of a response in one DATA frame; 0 is as many as the client takes."),
+        .default("0").doc("Most bytes of a response in one DATA frame; 0 means as many as the client accepts."),
     Directive::honoured("H2MaxStreamErrors", "number", SERVER, ONE, max_stream_errors)
-        .default("8").doc("How many malformed requests one HTTP/2 connection may send; then it is ended. 0 is any number."),
+        .default("8").doc("Malformed requests that one HTTP/2 connection may send before it is closed. 0 means no limit."),
     Directive::honoured("H2StreamTimeout", "seconds", Contexts::ANY, ONE, stream_timeout)
         .default("that of Timeout")
-        .doc("How long the body of a request, or its response, may stand still on an HTTP/2 connection; 0 is for ever. That of a section is \
-              passed over."),
+        .doc("The time for which a request body or a response may make no progress on an HTTP/2 connection; 0 means for ever. A \
+              value in a section is ignored."),
     Directive::inert("H2Upgrade", "On|Off", Contexts::ANY, UPGRADE),
     Directive::inert("H2ModernTLSOnly", "On|Off", SERVER, "TLS has no suites here that RFC 9113 forbids"),
     Directive::inert("H2TLSWarmUpSize", "bytes", SERVER, "TLS sends records as full as they get"),
