@@ -119,6 +119,56 @@ def test_kept_connections_outlive_a_reload(
         assert ask(connection)[1] == "third"
 
 
+@pytest.mark.parametrize("bound", ["PerAddress 3", " 6"])
+def test_bounds_on_connections_do_not_refuse_those_that_change_the_process(
+    gilkeeper: Start, tmp_path: Path, connections: Callable[[Gilkeeper, int], list[client.Connection]], bound: str
+) -> None:
+    """A client at its bound lost a request in each reload: its connections came to new processes, each of which counts for itself."""
+    conf = f"""
+GilkeeperEmbedded On
+GilkeeperMaxConnections{bound}
+WSGIDaemonProcess site processes=2 threads=1 graceful-timeout=20
+WSGIScriptAlias / ${{APP}}/wsgi.py process-group=site application-group=%{{GLOBAL}}
+"""
+    server = gilkeeper(application(tmp_path), conf)
+    server.wait_workers(2)
+    # Three in each process, or fewer where one has refused some.
+    kept = [connection for connection in connections(server, 3) if ask(connection)]
+    for release in ("second", "third"):
+        (server.root / "app/wsgi.py").write_text(APPLICATION.replace("first", release))
+        told = server.tell("reload")
+        assert told.returncode == 0, told.stderr
+        for connection in kept:
+            until(lambda connection=connection: ask(connection)[1] == release, "a new process has the connection")
+
+
+def test_connections_of_a_process_that_is_the_last_to_leave_are_not_passed_to_nobody(
+    gilkeeper: Start, tmp_path: Path, connections: Callable[[Gilkeeper, int], list[client.Connection]]
+) -> None:
+    """From two processes to one, which has no queue of connections: the old processes answer themselves, and say that they close."""
+    conf = """
+GilkeeperEmbedded On
+WSGIDaemonProcess site processes=%d threads=1 graceful-timeout=20
+WSGIScriptAlias / ${APP}/wsgi.py process-group=site application-group=%%{GLOBAL}
+"""
+    server = gilkeeper(application(tmp_path), conf % 2)
+    before = server.wait_workers(2)
+    kept = connections(server, 4)
+    owners = {ask(connection)[0] for connection in kept}
+    # Old, still, and with a free thread as far as the others know.
+    stopped = next(pid for pid in before if len(owners) == 1 and pid not in owners or len(owners) == 2 and pid == max(owners))
+    asked = [connection for connection in kept if ask(connection)[0] != stopped]
+    os.kill(stopped, signal.SIGSTOP)
+    try:
+        (server.root / "site.conf").write_text(conf % 1)
+        assert server.tell("reload").returncode == 0
+        for connection in asked:
+            connection.send(message("GET", "/"))
+            assert connection.response().status == 200
+    finally:
+        os.kill(stopped, signal.SIGCONT)
+
+
 def test_a_process_that_dies_takes_none_that_it_has_passed_on(
     gilkeeper: Start, tmp_path: Path, connections: Callable[[Gilkeeper, int], list[client.Connection]]
 ) -> None:

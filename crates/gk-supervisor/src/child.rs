@@ -40,6 +40,8 @@ pub struct Child {
     pub scoreboard: Option<OwnedFd>,
     /// A worker that speaks HTTP itself.
     pub embedded: bool,
+    /// It has the queue of connections that go from one process to another.
+    pub passes_on: bool,
     control: OwnedFd,
     outbox: VecDeque<(Vec<u8>, Vec<OwnedFd>)>,
     /// The child has closed its end.
@@ -57,6 +59,7 @@ impl Child {
             process_group: String::new(),
             scoreboard: None,
             embedded: false,
+            passes_on: false,
             control,
             outbox: VecDeque::new(),
             closed: false,

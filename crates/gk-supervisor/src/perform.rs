@@ -274,7 +274,8 @@ impl World {
             }
             let listeners = self.listeners.of_clients().map(|(described, _)| described.clone()).collect();
             let folder = front_folder(configuration);
-            setup.embedded = Some(setup::embedded(configuration, listeners, group, self.generation, folder));
+            setup.embedded =
+                Some(setup::embedded(configuration, listeners, group, configuration.number, folder));
             self.logs.take_host_lines(&configuration.site).map_err(start::start_error)?;
             access = self.logs.access_pipes(&configuration.site).map_err(start::start_error)?;
         }
@@ -294,6 +295,7 @@ impl World {
         let mut child = start::spawn(&line, &setup, &more, told.as_fd())?;
         child.scoreboard = board;
         child.embedded = embedded;
+        child.passes_on = embedded && group.processes > 1;
         child.conduct = Some(Conduct::default());
         child.process_group.clone_from(&group.name);
         let pid = child.pid;
@@ -305,6 +307,8 @@ impl World {
     pub fn bury(&mut self, worker: u64) {
         self.workers.remove(&worker);
         self.passing.iter().for_each(|passing| passing.forget(worker));
+        // Nobody would take what waits in it.
+        self.passing.take_if(|_| !self.workers.values().any(|child| child.passes_on));
     }
 
     fn link(&mut self, worker: u64, process_group: String, threads: u32, imported: bool) -> io::Result<()> {

@@ -67,7 +67,7 @@ async fn accept(front: Rc<Front>, listener: Listener, courtesy: Option<Courtesy>
                 endpoints.listener = number;
                 endpoints.https = speaks_tls(&front, &endpoints);
                 endpoints.proxied = is_proxied(&front, &endpoints);
-                admit(&front, stream, endpoints, None).await;
+                admit(&front, stream, endpoints).await;
                 if courtesy.is_some() {
                     // Its request takes a thread, maybe the last one.
                     tokio::task::yield_now().await;
@@ -91,8 +91,8 @@ async fn accept(front: Rc<Front>, listener: Listener, courtesy: Option<Courtesy>
     }
 }
 
-/// Serves a connection, when there is a place for it. `passed`: the number of its requests in the process that it comes from.
-async fn admit(front: &Rc<Front>, stream: Socket, endpoints: Endpoints, passed: Option<u64>) {
+/// Serves a new connection, when there is a place for it.
+async fn admit(front: &Rc<Front>, stream: Socket, endpoints: Endpoints) {
     // The client of a proxy gets its place when it is known.
     let peer = endpoints.address.filter(|_| !endpoints.proxied);
     let current = front.current();
@@ -110,7 +110,7 @@ async fn admit(front: &Rc<Front>, stream: Socket, endpoints: Endpoints, passed: 
             () = front.stop.notified() => return,
         }
     }
-    open(front, stream, endpoints, place, passed);
+    open(front, stream, endpoints, place, None);
 }
 
 /// Whether a connection begins with the header of the PROXY protocol.
@@ -184,7 +184,7 @@ async fn next(listener: &Listener) -> io::Result<(Socket, Endpoints)> {
     }
 }
 
-/// Starts the task of an accepted connection.
+/// Starts the task of a connection. `passed`: the number of its requests in the process that it comes from.
 fn open(
     front: &Rc<Front>,
     socket: Socket,

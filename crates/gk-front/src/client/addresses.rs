@@ -38,9 +38,7 @@ impl Addresses {
         peer: Option<IpAddr>,
     ) -> Result<Option<AddressPlace>, Crowded> {
         let most = site.http.max_connections_per_address;
-        let Some(peer) = peer.filter(|peer| most != 0 && !proxy_trust::is_proxy(site, *peer)) else {
-            return Ok(None);
-        };
+        let Some(peer) = bounded(site, peer) else { return Ok(None) };
         let place = self.place(peer, most);
         if place.is_none()
             && let Some(count) = self.refused.note()
@@ -54,6 +52,11 @@ impl Addresses {
         place.map(Some).ok_or(Crowded)
     }
 
+    /// The place of a connection that was admitted before, elsewhere; `None`: it needs none.
+    pub fn readmit(self: &Rc<Self>, site: &Site, peer: Option<IpAddr>) -> Option<AddressPlace> {
+        self.place(bounded(site, peer)?, usize::MAX)
+    }
+
     /// A place for one more connection of this address, unless it has as many as `most`.
     fn place(self: &Rc<Self>, peer: IpAddr, most: usize) -> Option<AddressPlace> {
         let key = Network::of(peer);
@@ -65,6 +68,12 @@ impl Addresses {
         *count += 1;
         Some(AddressPlace { addresses: Rc::clone(self), key })
     }
+}
+
+/// The address, if its connections are counted.
+fn bounded(site: &Site, peer: Option<IpAddr>) -> Option<IpAddr> {
+    let most = site.http.max_connections_per_address;
+    peer.filter(|peer| most != 0 && !proxy_trust::is_proxy(site, *peer))
 }
 
 impl Drop for AddressPlace {

@@ -115,7 +115,7 @@ pub fn run_embedded(mut setup: FrontSetup, given: Vec<OwnedFd>, control: OwnedFd
     let logs = Logs { access, lost: Some(next()?) };
     let passing = match next() {
         Ok(give) => Some(
-            Passing::new(give, next()?, next()?)
+            Passing::new(give, next()?, next()?, generation)
                 .map_err(|e| format!("the queue of connections is unusable: {e}"))?,
         ),
         Err(_) => None,

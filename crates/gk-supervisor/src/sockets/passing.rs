@@ -3,7 +3,7 @@
 
 use gk_sys::descriptors;
 use gk_sys::memory::SharedWords;
-use gk_wire::passing::{WORDS, place};
+use gk_wire::passing::{WORDS, is_of, place};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::Ordering;
@@ -35,23 +35,32 @@ impl Passing {
 
     /// The process of a worker has ended, and may have had no time to say so.
     pub fn forget(&self, worker: u64) {
-        self.words.1[place(worker)].store(0, Ordering::Relaxed);
+        let word = &self.words.1[place(worker)];
+        // Another one may have it now.
+        let _ =
+            word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |room| is_of(room, worker).then_some(0));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gk_wire::passing::room;
 
     #[test]
     fn an_ended_process_has_no_room() {
         let passing = Passing::new().unwrap();
         let theirs = SharedWords::map(passing.fds()[2]).unwrap();
-        for worker in [1, WORDS as u64 + 2] {
-            theirs[place(worker)].store(1, Ordering::Relaxed);
+        let late = WORDS as u64 + 1;
+        for worker in [2, late] {
+            theirs[place(worker)].store(room(7, worker), Ordering::Relaxed);
         }
-        passing.forget(WORDS as u64 + 2);
-        let told: Vec<_> = [1, 2].map(|place| theirs[place].load(Ordering::Relaxed)).into();
-        assert_eq!(told, [1, 0]);
+        // The place of worker 1 is that of a later one.
+        passing.forget(1);
+        passing.forget(2);
+        let told = [1, 2].map(|place| theirs[place].load(Ordering::Relaxed));
+        assert_eq!(told, [room(7, late), 0]);
+        passing.forget(late);
+        assert_eq!(theirs[1].load(Ordering::Relaxed), 0);
     }
 }

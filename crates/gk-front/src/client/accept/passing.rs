@@ -14,14 +14,17 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 use tokio::task::spawn_local;
 
 use crate::client::accept::courtesy::{Courtesy, group};
-use crate::client::accept::{admit, speaks_tls};
 use crate::client::connection::Conn;
 use crate::client::stream::socket::Socket;
 use crate::front::Front;
 use crate::worker::pool::Pool;
+
+/// After a look at the queue that has brought nothing.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// The queue, as this process has it.
 pub struct Passing {
@@ -29,38 +32,44 @@ pub struct Passing {
     take: OwnedFd,
     /// Whether a process has a free thread, as far as it has noticed: a hint.
     room: SharedWords,
-    /// The word of this process.
-    place: Cell<Option<usize>>,
+    /// The process's worker.
+    worker: Cell<Option<u64>>,
+    generation: u64,
     /// Room is waited for.
     awaited: Cell<bool>,
 }
 
 impl Passing {
-    /// From both ends of the queue and the words about room.
-    pub fn new(give: OwnedFd, take: OwnedFd, room: OwnedFd) -> io::Result<Self> {
+    /// From both ends of the queue and the words about room. `generation`: of the site.
+    pub fn new(give: OwnedFd, take: OwnedFd, room: OwnedFd, generation: u64) -> io::Result<Self> {
         for end in [&give, &take] {
             rustix::io::ioctl_fionbio(end, true)?;
         }
         let room = SharedWords::map(room)?;
-        Ok(Self { give, take, room, place: Cell::new(None), awaited: Cell::new(false) })
+        Ok(Self { give, take, room, worker: Cell::new(None), generation, awaited: Cell::new(false) })
     }
 
     /// From now on others may pass connections on to this process, which is that of the worker.
     pub fn begin(&self, worker: u64) {
-        self.place.set(Some(passing::place(worker)));
+        self.worker.set(Some(worker));
         self.tell(true);
     }
 
-    fn tell(&self, room: bool) {
-        if let Some(word) = self.place.get().and_then(|place| self.room.get(place)) {
-            word.store(u64::from(room), Ordering::Relaxed);
+    fn tell(&self, has_room: bool) {
+        let Some(worker) = self.worker.get() else { return };
+        if let Some(word) = self.room.get(passing::place(worker)) {
+            let room = if has_room { passing::room(self.generation, worker) } else { 0 };
+            word.store(room, Ordering::Relaxed);
         }
     }
 
-    fn others_have_room(&self) -> bool {
-        let own = self.place.get();
-        let mut words = passing::places().filter(|place| Some(*place) != own);
-        words.any(|place| self.room.get(place).is_some_and(|word| word.load(Ordering::Relaxed) != 0))
+    /// Whether another process has room. One that `leaves` asks those that come after it.
+    fn others_have_room(&self, leaves: bool) -> bool {
+        let Some(own) = self.worker.get() else { return false };
+        let mut told = self.room.iter().map(|word| word.load(Ordering::Relaxed)).filter(|word| *word != 0);
+        told.any(|room| {
+            if leaves { passing::generation(room) > self.generation } else { !passing::is_of(room, own) }
+        })
     }
 
     /// Requests wait for threads of this process: others keep their connections until none does.
@@ -92,11 +101,12 @@ impl Passing {
 
     /// Whether a connection is to go to another process now.
     pub fn wants(&self, front: &Rc<Front>, conn: &Conn) -> bool {
-        if !conn.may_be_passed_on() || self.place.get().is_none() {
+        if !conn.may_be_passed_on() {
             return false;
         }
-        let goes = if front.stopping.get() { front.is_patient.get() } else { self.is_behind(front) };
-        goes && self.others_have_room() && conn.stream().socket().has_request()
+        let leaves = front.stopping.get();
+        let goes = if leaves { front.is_patient.get() } else { self.is_behind(front) };
+        goes && self.others_have_room(leaves) && conn.stream().socket().has_request()
     }
 
     /// Passes a connection on, if the queue has a place. The caller's end is to be closed then.
@@ -107,14 +117,13 @@ impl Passing {
         descriptors::send(&self.give, &message, &[conn.stream().as_fd()]).is_ok()
     }
 
-    /// The next connection in the queue; `None`: there is none now.
-    fn next(&self) -> io::Result<Option<(Passed, OwnedFd)>> {
+    /// The next connection in the queue; `None`: there is none now, or no descriptor for it.
+    fn next(&self) -> Option<(Passed, OwnedFd)> {
+        // A descriptor that finds no place is lost. Nobody else opens any in the table of this thread.
+        rustix::io::dup(&self.take).ok()?;
         let mut buffer = [0; passing::MOST_PASSED];
-        match descriptors::receive(&self.take, &mut buffer, false) {
-            Ok(mut got) => Ok(gk_messages::decode(&buffer[..got.bytes]).ok().zip(got.fds.pop())),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
-            Err(error) => Err(error),
-        }
+        let mut got = descriptors::receive(&self.take, &mut buffer, false).ok()?;
+        gk_messages::decode(&buffer[..got.bytes]).ok().zip(got.fds.pop())
     }
 }
 
@@ -128,28 +137,30 @@ pub async fn take(front: Rc<Front>) -> io::Result<()> {
             () = front.stop.notified() => break,
             turn = courtesy.turn(&front) => turn?,
         }
-        if let Some((passed, socket)) = passing.next()? {
-            open(&front, &passed, socket).await;
+        match passing.next() {
+            Some((passed, socket)) => open(&front, &passed, socket),
+            // Another process was quicker, or descriptors are short.
+            None => tokio::time::sleep(PAUSE).await,
         }
         // Its request takes a thread, maybe the last one.
         tokio::task::yield_now().await;
     }
     passing.tell(false);
-    while let Some((passed, socket)) = passing.next()? {
-        open(&front, &passed, socket).await;
+    while let Some((passed, socket)) = passing.next() {
+        open(&front, &passed, socket);
     }
     Ok(())
 }
 
-/// Serves a connection from its next request on.
-async fn open(front: &Rc<Front>, passed: &Passed, socket: OwnedFd) {
+/// Serves a connection from its next request on. It was admitted once, and the server has no more connections than before: so no bound
+/// refuses it here, nor does another one give way.
+fn open(front: &Rc<Front>, passed: &Passed, socket: OwnedFd) {
     // A client may have gone meanwhile.
     let Ok((socket, mut endpoints)) = Socket::of(socket) else { return };
     // A listener that a reload has taken away spoke what the first speaks: plain HTTP.
     let listener = front.listeners.iter().position(|one| one.address == passed.listener);
     endpoints.listener = listener.unwrap_or_default();
-    endpoints.https = speaks_tls(front, &endpoints);
-    if !endpoints.https {
-        admit(front, socket, endpoints, Some(passed.requests)).await;
-    }
+    let current = front.current();
+    let place = front.addresses.readmit(current.compiled.site(), endpoints.address);
+    super::open(front, socket, endpoints, place, Some(passed.requests));
 }
