@@ -1,6 +1,7 @@
 //! Listening sockets: accepts connections within the bounds on connections and descriptors, and starts a task for each.
 
 mod courtesy;
+pub mod moving;
 pub mod passing;
 
 use courtesy::Courtesy;
@@ -49,7 +50,7 @@ pub fn listen(front: &Rc<Front>, sockets: Vec<OwnedFd>) -> Result<(), String> {
         };
         spawn_local(accept(Rc::clone(front), listener, courtesy, number));
     }
-    spawn_local(passing::take(Rc::clone(front)));
+    spawn_local(moving::take(Rc::clone(front)));
     Ok(())
 }
 

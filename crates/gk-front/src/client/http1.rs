@@ -22,6 +22,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 use tokio::io::AsyncReadExt;
 
+use crate::client::accept::moving;
 use crate::client::addresses::AddressPlace;
 use crate::client::connection::{Conn, Phase};
 use crate::client::http1::framing::SHOWN;
@@ -109,11 +110,13 @@ impl Drop for Counted<'_> {
 
 /// Waits for the next byte where the connection may then go to another process, and returns whether it has.
 async fn passes_on(front: &Rc<Front>, conn: &Conn) -> bool {
-    let Some(passing) = front.passing.get() else { return false };
+    if front.passing.get().is_none() {
+        return false;
+    }
     conn.doze();
-    let passes = heads::is_readable(front, conn).await && passing.wants(front, conn);
+    let passes = heads::is_readable(front, conn).await && moving::wants(front, conn);
     conn.wake_up();
-    passes && passing.pass(front, conn)
+    passes && moving::pass(front, conn)
 }
 
 /// Speaks HTTP until the connection ends (`None`) or its client has sent nothing for a while, between requests or within a head; then
@@ -138,12 +141,11 @@ async fn speak(front: &Rc<Front>, conn: &Rc<Conn>, before: Bytes) -> Option<Byte
     let may_stay = || front.is_patient.get() || conn.is_idle() && conn.has_bytes();
     let must_end = || front.stopping.get() && !may_stay();
     let mut ending = false;
-    let passing = front.passing.get().filter(|_| may_pass);
     let sleeps = poll_fn(|cx| {
         if conn.poll_killed(cx) {
             return Poll::Ready(false);
         }
-        if passing.is_some_and(|passing| passing.wants(front, conn)) {
+        if may_pass && moving::wants(front, conn) {
             return Poll::Ready(true);
         }
         // It reads first: hyper closes a connection at once that has read nothing, although a request may wait in its buffer.

@@ -8,7 +8,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::io::unix::AsyncFd;
+use tokio::task::spawn_local;
 
+use crate::client::accept::passing::Passing;
 use crate::front::Front;
 use crate::process::readiness::watch_readable;
 use crate::worker::pool::Pool;
@@ -57,7 +59,7 @@ impl Courtesy {
                 self.left.set(0);
                 return Ok(());
             };
-            front.passing.get().into_iter().for_each(|passing| passing.note_behind(front));
+            note_behind(front);
             if let Some(left) = self.left.get().checked_sub(1) {
                 self.left.set(left);
                 return Ok(());
@@ -83,6 +85,29 @@ impl Courtesy {
 }
 
 /// The process group: in embedded mode there is one.
-pub fn group(front: &Front) -> Option<Rc<Pool>> {
+fn group(front: &Front) -> Option<Rc<Pool>> {
     front.pools.borrow().values().next().cloned()
+}
+
+/// Whether requests of this process should go to others.
+pub fn is_behind(front: &Rc<Front>) -> bool {
+    let is_behind = group(front).is_some_and(|pool| pool.is_behind());
+    if is_behind {
+        note_behind(front);
+    }
+    is_behind
+}
+
+/// Requests wait for threads of this process: others keep their connections until none does.
+fn note_behind(front: &Rc<Front>) {
+    if !front.passing.get().is_some_and(Passing::fall_behind) {
+        return;
+    }
+    let front = Rc::clone(front);
+    spawn_local(async move {
+        while let Some(pool) = group(&front).filter(|pool| pool.is_behind()) {
+            pool.room().await;
+        }
+        front.passing.get().into_iter().for_each(|passing| passing.catch_up(!front.stopping.get()));
+    });
 }

@@ -1,4 +1,4 @@
-//! A connection that goes to another process of embedded mode, or comes from one ([`crate::client::accept::passing`]).
+//! A connection that goes to another process of embedded mode, or comes from one ([`crate::client::accept::moving`]).
 
 use crate::client::connection::Conn;
 
