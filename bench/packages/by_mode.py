@@ -4,8 +4,9 @@
     scripts/packages-by-mode --pythons 3.14 --packages lxml PyYAML
 
 Each package has a virtual environment of its own, with wheels only, below scripts/cache-dir: what another package brings along changes what
-an import does. Each try is a process with a time limit. The page is made of all that was ever tried and is kept beside the environments.
-Exit status 1: the doctor says otherwise somewhere.
+an import does. Each try is a process with a time limit. What is found of a package is kept in a file beside its environment: a run goes on
+where the last one stopped, `--again` does it anew. The page is made of all that is kept; a CPython without kept rows keeps its part of it.
+Exit status 1: the doctor says otherwise somewhere, or something could not be tried.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ PAGE = HERE.parent.parent / "docs/reference/packages.md"
 # A try hangs when it has used so many seconds of a processor, or none for so many seconds, or has not ended after so many: the machine
 # may be busy, and threads that only wake up now and then use a little for ever.
 MOST, IDLE, LONGEST = 60, 30, 180
+# The doctor has a limit for each trial, of which there are several.
+DOCTOR = 3 * LONGEST
 KINDS = {"main": "main", "legacy": "legacy", "isolated": "isolated", "free": "main"}
 
 
@@ -60,6 +63,10 @@ def hangs(child: subprocess.Popen[bytes]) -> bool:
                 return True
 
 
+class NoWheel(Exception):
+    """A package has no wheel for a CPython."""
+
+
 class Environment:
     """The virtual environment of one package on one CPython."""
 
@@ -69,7 +76,12 @@ class Environment:
         if not (folder / "made").exists():
             output(uv, "venv", "--quiet", "--no-project", "--clear", "--python", base, folder)
             install = [uv, "pip", "install", "--quiet", "--no-config", "--python", self.python, "--only-binary", ":all:"]
-            output(*install, package.name)
+            try:
+                output(*install, package.name)
+            except RuntimeError as error:
+                if "no wheels" in str(error) or "unsatisfiable" in str(error):
+                    raise NoWheel from error
+                raise
             for name in package.beside:
                 # One without a wheel is left out, as it is optional.
                 subprocess.run([str(word) for word in [*install, name]], capture_output=True, stdin=subprocess.DEVNULL)
@@ -166,30 +178,63 @@ def asked(environment: Environment, way: str) -> dict[str, str]:
     inside = f"    {imports}\n" if way == "inside" else ""
     script = f"{WAYS[way](imports)}\n\n\ndef application(environ, start_response):\n{inside}    start_response('200 OK', [])\n    return []\n"
     gilkeeper = os.environ["GILKEEPER"]
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile("w+") as told, tempfile.TemporaryFile("w+") as errors:
         file = Path(folder) / "wsgi.py"
         file.write_text(script)
         command = [gilkeeper, "doctor", str(file), "--python", str(environment.python), "--working-directory", folder]
         command += ["--time-limit", str(LONGEST), "--format", "json"]
+        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=told, stderr=errors, start_new_session=True)
         try:
-            told = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=5 * LONGEST)
+            child.wait(DOCTOR)
         except subprocess.TimeoutExpired:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
             return {"": "hangs"}
-    if told.returncode not in (0, 1):
-        return {"": told.stderr.strip()}
-    return {one["mode"]: one["verdict"] for one in json.loads(told.stdout)["modes"]}
+        if child.returncode not in (0, 1):
+            errors.seek(0)
+            return {"": errors.read().strip().rpartition("\n")[2]}
+        told.seek(0)
+        return {one["mode"]: one["verdict"] for one in json.load(told)["modes"]}
 
 
-def one(uv: str, python: str, base: str, package: Package, cache: Path, ways: list[str], kept: dict[str, Any]) -> dict[str, Any]:
-    """The row of a package on one CPython."""
-    try:
-        environment = Environment(uv, base, cache / python / package.name, package)
-    except RuntimeError as error:
-        return {"version": None, "no-wheel": str(error)[-300:], "cells": {}}
-    row = kept if kept.get("cells") or kept.get("main") else truth(environment, python)
-    if "main" not in row:
-        ways = [way for way in ways if way != "lazy" or python.startswith("3.15")]
-        row["doctor"] = {**row.get("doctor", {}), **{way: asked(environment, way) for way in ways}}
+class Kept:
+    """The rows of one CPython: a file for each package, so that runs may go on where others stopped, and several at once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def row(self, package: Package) -> dict[str, Any]:
+        file = self.folder / f"{package.name}.json"
+        return dict(json.loads(file.read_text())) if file.exists() else {}
+
+    def keep(self, package: Package, row: dict[str, Any]) -> None:
+        file = self.folder / f"{package.name}.json"
+        new = file.with_suffix(".new")
+        new.write_text(json.dumps(row, indent=1))
+        new.rename(file)
+
+    def rows(self) -> dict[str, dict[str, Any]]:
+        every = {package.name: self.row(package) for package in PACKAGES}
+        return {name: row for name, row in every.items() if row}
+
+
+def one(uv: str, python: str, base: str, package: Package, kept: Kept, ways: list[str], again: list[str]) -> dict[str, Any]:
+    """The row of a package on one CPython: what is missing of it is tried, and kept at once."""
+    row = {} if "tries" in again else kept.row(package)
+    if not (row.get("cells") or row.get("main") or row.get("no-wheel")):
+        row = {"date": date.today().isoformat(), "cpython": output(base, "-c", "import platform; print(platform.python_version())"), **row}
+        try:
+            environment = Environment(uv, base, kept.folder / package.name, package)
+            row |= truth(environment, python)
+        except NoWheel:
+            row |= {"version": None, "no-wheel": True, "cells": {}}
+        kept.keep(package, row)
+    if row["cells"] and "main" not in row:
+        environment = Environment(uv, base, kept.folder / package.name, package)
+        for way in ways:
+            if (way != "lazy" or python.startswith("3.15")) and ("doctor" in again or way not in row.get("doctor", {})):
+                row["doctor"] = {**row.get("doctor", {}), way: asked(environment, way)}
+                kept.keep(package, row)
     return row
 
 
@@ -198,7 +243,7 @@ def main() -> int:
     parser.add_argument("--pythons", nargs="+", help="names of scripts/pythons")
     parser.add_argument("--packages", nargs="+", help="some of the packages")
     parser.add_argument("--ways", nargs="*", choices=list(WAYS), default=["eager", "lazy", "inside"], help="how the doctor's script imports")
-    parser.add_argument("--kept", action="store_true", help="ask the doctor only, and take the tries of an earlier run")
+    parser.add_argument("--again", nargs="+", default=[], choices=["tries", "doctor"], help="do anew what is kept of an earlier run")
     parser.add_argument("--at-once", type=int, default=1, help="packages that are tried at once")
     given = parser.parse_args()
     cache, uv = Path(os.environ["CACHE"]), os.environ["UV"]
@@ -206,27 +251,25 @@ def main() -> int:
     wanted = [package for package in PACKAGES if not given.packages or package.name in given.packages]
     wrong = 0
     for python in given.pythons or pythons:
-        base, stored = pythons[python], cache / f"{python}.json"
-        known: dict[str, Any] = json.loads(stored.read_text()) if stored.exists() else {"rows": {}}
-        known["version"] = output(base, "-c", "import platform; print(platform.python_version())")
-        if not given.kept or "date" not in known:
-            known["date"] = date.today().isoformat()
+        base, kept = pythons[python], Kept(cache / python)
+        kept.folder.mkdir(exist_ok=True)
 
-        def row(package: Package, python: str = python, base: str = base, known: dict[str, Any] = known) -> dict[str, Any]:
-            kept = known["rows"].get(package.name, {}) if given.kept else {}
-            return one(uv, python, base, package, cache, given.ways, kept)
+        def row(package: Package, python: str = python, base: str = base, kept: Kept = kept) -> dict[str, Any]:
+            try:
+                return one(uv, python, base, package, kept, given.ways, given.again)
+            except (RuntimeError, subprocess.TimeoutExpired) as error:
+                # A download that failed, for example: the next run tries it.
+                return {"version": None, "cells": {}, "untried": str(error)[-300:]}
 
         with ThreadPoolExecutor(given.at_once) as pool:
             for package, found in zip(wanted, pool.map(row, wanted)):
-                known["rows"][package.name] = found
-                stored.write_text(json.dumps(known, indent=1))
                 _, differs = compared(found)
-                wrong += len(differs)
-                words = found.get("main") or found.get("no-wheel", "").partition("\n")[0] or found["cells"]
-                print(f"{python:6} {package.name:20} {found['version'] or 'no wheel':12} {words}", *differs, sep="\n       ", flush=True)
-        print(f"{python:6} the doctor agrees: {agreement(known['rows']) or 'not asked'}", flush=True)
-    stored = {name: json.loads((cache / f"{name}.json").read_text()) for name in pythons if (cache / f"{name}.json").exists()}
-    PAGE.write_text(page([package.name for package in PACKAGES], stored))
+                wrong += len(differs) + ("untried" in found)
+                words = found.get("untried") or found.get("main") or found["cells"] or "no wheel"
+                print(f"{python:6} {package.name:20} {found['version'] or '-':12} {words}", *differs, sep="\n       ", flush=True)
+        print(f"{python:6} the doctor agrees: {agreement(kept.rows()) or 'not asked'}", flush=True)
+    stored = {name: Kept(cache / name).rows() for name in pythons}
+    PAGE.write_text(page([package.name for package in PACKAGES], stored, PAGE.read_text()))
     return int(wrong > 0)
 
 

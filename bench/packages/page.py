@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from agreement import agreement
@@ -30,27 +31,43 @@ kind of interpreter.
 | does not end | it works, and then its interpreter cannot be ended |
 | GIL on | it works, and turns the GIL on for the process |
 
-In the main interpreter, `WSGIApplicationGroup %{GLOBAL}`, all of these work; `-` under *version* means that there is no wheel for that CPython.
+In the main interpreter, `WSGIApplicationGroup %{GLOBAL}`, all of these work. *No wheel* under *version*: there was none for that CPython,
+and packages are not built from source here.
 Where the only wheel for it is Python code (protobuf, ruamel.yaml on a free-threaded build), that is what works.
 """
+BUILD = ", free-threaded build"
 TITLES = {"first": "sub-interpreter", "second": "a second one", "own-gil": "own GIL", "free": "no GIL"}
 
 
-def page(order: list[str], stored: dict[str, dict[str, Any]]) -> str:
+def page(order: list[str], stored: dict[str, dict[str, dict[str, Any]]], present: str) -> str:
+    """The page, of the rows of each CPython by the name that scripts/pythons has for it; one without rows has the part of the present page."""
     text = [HEAD.rstrip()]
-    for name, known in stored.items():
-        rows = known["rows"]
-        build = ", free-threaded build" if name.endswith("t") else ""
-        agrees = agreement(rows)
-        asked = f"\nAsked about the same, `gilkeeper doctor` agrees in {agrees}.\n" if agrees else ""
-        text.append(f"\n## CPython {known['version']}{build}\n\nTried on {known['date']}.\n{asked}")
-        columns = [one for one in TITLES if any(one in row["cells"] for row in rows.values())]
-        text.append("| package | version | " + " | ".join(TITLES[one] for one in columns) + " |\n|---|---|" + "---|" * len(columns))
-        for package in sorted((one for one in order if one in rows), key=str.lower):
-            row = rows[package]
-            cells = [row["cells"].get(one, "-") for one in columns]
-            if row.get("main"):
-                cells = ["not in the main interpreter either"] * len(columns)
-            text.append(f"| {package} | {row['version'] or '-'} | " + " | ".join(cells) + " |")
-        text.append("")
-    return "\n".join(text).rstrip() + "\n"
+    for name, rows in stored.items():
+        part = table(name, order, rows) if rows else of_page(name, present)
+        text += [part.rstrip()] if part else []
+    return "\n\n".join(text) + "\n"
+
+
+def of_page(name: str, present: str) -> str:
+    """The part of a page about one CPython; nothing if it has none."""
+    free = re.escape(BUILD) if name.endswith("t") else ""
+    found = re.search(rf"^## CPython {re.escape(name.rstrip('t'))}\.[^,\n]*{free}\n.*?(?=^## |\Z)", present, re.M | re.S)
+    return found[0] if found else ""
+
+
+def table(name: str, order: list[str], rows: dict[str, dict[str, Any]]) -> str:
+    dates = sorted({row["date"] for row in rows.values()})
+    when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
+    version = ", ".join(sorted({row["cpython"] for row in rows.values()})) + (BUILD if name.endswith("t") else "")
+    agrees = agreement(rows)
+    asked = f"\nAsked about the same, `gilkeeper doctor` agrees in {agrees}.\n" if agrees else ""
+    columns = [one for one in TITLES if any(one in row["cells"] for row in rows.values())]
+    text = [f"## CPython {version}\n\nTried on {when}.\n{asked}"]
+    text.append("| package | version | " + " | ".join(TITLES[one] for one in columns) + " |\n|---|---|" + "---|" * len(columns))
+    for package in sorted((one for one in order if one in rows), key=str.lower):
+        row = rows[package]
+        cells = [row["cells"].get(one, "-") for one in columns]
+        if row.get("main"):
+            cells = ["not in the main interpreter either"] * len(columns)
+        text.append(f"| {package} | {row['version'] or 'no wheel'} | " + " | ".join(cells) + " |")
+    return "\n".join(text)
