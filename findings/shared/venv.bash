@@ -12,8 +12,14 @@ install() {
 
 # install_into FOLDER PYTHON REQUIREMENT...
 install_into() {
-    "$2" -m venv "$1"
-    "$1/bin/python" -m pip install --quiet --disable-pip-version-check --root-user-action ignore "${@:3}"
+    # Without a pip of its own, which is most of the work, where the other Python has one.
+    if "$2" -m pip --version >/dev/null 2>&1; then
+        "$2" -m venv --without-pip "$1"
+        "$2" -m pip --python "$1/bin/python" install --quiet --disable-pip-version-check --root-user-action ignore "${@:3}"
+    else
+        "$2" -m venv "$1"
+        "$1/bin/python" -m pip install --quiet --disable-pip-version-check --root-user-action ignore "${@:3}"
+    fi
 }
 
 # cpython 3.11|3.14|3.14t|3.15: path of that CPython; `scripts/pythons` builds it where it is absent.
