@@ -149,6 +149,13 @@ def repeated(environ: Environ, start: Start) -> Iterable[bytes]:
     return [b"repeated"]
 
 
+@probe("/last-modified")
+def last_modified(environ: Environ, start: Start) -> Iterable[bytes]:
+    """A date ahead of this machine's clock."""
+    start("200 OK", [("Content-Type", "text/plain"), ("Last-Modified", "Tue, 01 Jan 2058 00:00:00 GMT")])
+    return [b"page"]
+
+
 @probe("/second-after-output")
 def second_after_output(environ: Environ, start: Start) -> Iterable[bytes]:
     start("200 OK", [("Content-Type", "text/plain")])

@@ -92,6 +92,12 @@ def test_repeated_headers_are_one(server: Server) -> None:
     assert answer.all("Last-Modified") == ["Sun, 06 Nov 1994 08:49:38 GMT"]
 
 
+def test_a_date_in_the_future(server: Server) -> None:
+    date = server.ask("/last-modified").get("Last-Modified")
+    as_given = date == "Tue, 01 Jan 2058 00:00:00 GMT"
+    assert as_given is differs("Last-Modified in the future", ours=True, mod_wsgi=False), date
+
+
 @pytest.mark.parametrize("kind", ["list", "str", "number", "false"])
 def test_an_exc_info_that_is_no_tuple(server: Server, kind: str) -> None:
     """Reported: it was taken without a word."""
