@@ -19,6 +19,7 @@ OF_PYTHON = "package(gk-python) + package(gk-wsgi) + package(gk-worker) + (packa
 # Of tests/whole, what depends on the CPython; the rest runs on 3.14 only.
 ELSEWHERE = (
     "test_applications.py",
+    "test_charsets.py",
     "test_deploys.py",
     "test_doctor.py",
     "test_ends.py",
@@ -47,7 +48,15 @@ EMBEDDED = (
     "test_tls.py",
 )
 # The same for a CPython that is not released yet, and what only that one has.
-NEWEST = ("test_applications.py", "test_ends.py", "test_lazy_imports.py", "test_looking_in.py", "test_own_gil.py", "test_start_and_stop.py")
+NEWEST = (
+    "test_applications.py",
+    "test_charsets.py",
+    "test_ends.py",
+    "test_lazy_imports.py",
+    "test_looking_in.py",
+    "test_own_gil.py",
+    "test_start_and_stop.py",
+)
 # Who yields to whom: compiling to everything, cases that wait to the Rust tests, of which some judge a share of time.
 COMPILES, CASES = 10, 5
 
@@ -153,7 +162,7 @@ def whole_embedded() -> Ring:
 
 def whole(name: str, kind: str = "whole") -> Ring:
     """tests/whole on the CPython `name`: the cases without a mark ("whole"), or those with the mark `kind`."""
-    needs = [venv(COMPAT), applications(name), packages("wrk")]
+    needs = [venv(COMPAT), applications(name), packages("wrk", "locales")]
     files, more = list(NEWEST if name.startswith("3.15") else ELSEWHERE), {}
     if name == "3.14":
         files = []
