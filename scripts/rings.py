@@ -200,7 +200,8 @@ def wheels() -> Ring:
     """tests/wheels: a wheel that other rings install, on a machine without Rust. `make wheels` runs it for those in dist/."""
     folder = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "wheels"
     environment = {"UNDER_TEST": "ours", "GILKEEPER_WHEELS": str(folder), "GILKEEPER_PYTHONS": "3.14"}
-    needs = [venv(COMPAT), wheel("3.14"), packages("binutils", "man-db")]
+    pages = [ROOT / "apps/django_site/requirements.txt", ROOT / "apps/site/requirements.txt"]
+    needs = [venv(COMPAT), wheel("3.14"), packages("binutils", "man-db", "curl"), step("wheelhouse", SCRIPTS / "wheelhouse", "3.14", *pages)]
     return Ring("wheels", pytest(COMPAT, *beside("load")), WHEELS, environment, needs, nice=CASES)
 
 

@@ -1,4 +1,5 @@
-"""Each test runs once for each wheel; one that takes `installed` once for each wheel that a CPython here can run."""
+"""Each test runs once for each wheel; one that takes `installed` once for each wheel that a CPython here can run, and one that takes
+`native` leaves out those in an emulator."""
 
 from __future__ import annotations
 
@@ -9,7 +10,10 @@ from pathlib import Path
 
 import harness
 import pytest
-from wheels import Installed, Wheel, install, python, wheels
+from wheels import Installed, Wheel, install, python, source, wheels
+
+# `make wheels` makes one, a ring has none.
+collect_ignore = [] if source() else ["test_source.py"]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -18,15 +22,41 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         assert found, "there is no wheel; scripts/wheels or scripts/build makes some, and GILKEEPER_WHEELS says where"
         if "installed" in metafunc.fixturenames:
             found = [one for one in found if python(one)]
+        if "native" in metafunc.fixturenames:
+            found = [one for one in found if not one.emulated]
         metafunc.parametrize("wheel", found, ids=str)
 
 
-@pytest.fixture
-def installed(wheel: Wheel) -> Iterator[list[str]]:
-    """The command `gilkeeper` of a new virtual environment with nothing but the wheel."""
+class Environments(dict[Wheel, list[str]]):
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+
+    def __missing__(self, wheel: Wheel) -> list[str]:
+        self[wheel] = install(wheel, self.folder / str(wheel))
+        return self[wheel]
+
+
+@pytest.fixture(scope="session")
+def environments() -> Iterator[dict[Wheel, list[str]]]:
+    """The command `gilkeeper` of a new virtual environment for each wheel that a test has asked for."""
     folder = Path(tempfile.mkdtemp(prefix="gilkeeper-wheel-"))
-    yield install(wheel, folder / "venv")
+    # Servers of other users run from there.
+    folder.chmod(0o755)
+    yield Environments(folder)
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def installed(wheel: Wheel, environments: dict[Wheel, list[str]]) -> list[str]:
+    """The command `gilkeeper` of a virtual environment with the wheel, and nothing but what a test of this file has added."""
+    return environments[wheel]
+
+
+@pytest.fixture
+def native(installed: list[str]) -> list[str]:
+    """The same, on a CPython of this machine's own kind."""
+    return installed
 
 
 @pytest.fixture

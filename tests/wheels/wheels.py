@@ -55,13 +55,20 @@ def wheel(path: Path) -> Wheel:
     return Wheel(path, found["system"], found["machine"], f"3.{found['minor']}{found['threaded']}")
 
 
+FOLDER = harness.REPOSITORY / os.environ.get("GILKEEPER_WHEELS", "target/wheels")
+
+
 @cache
 def wheels() -> list[Wheel]:
     """Those below the folder in GILKEEPER_WHEELS; of CPythons in GILKEEPER_PYTHONS, if that is set."""
-    folder = Path(os.environ.get("GILKEEPER_WHEELS", "target/wheels"))
     only = os.environ.get("GILKEEPER_PYTHONS", "").split()
-    found = [wheel(path) for path in sorted((harness.REPOSITORY / folder).rglob("*.whl"))]
+    found = [wheel(path) for path in sorted(FOLDER.rglob("*.whl"))]
     return [one for one in found if not only or one.python in only]
+
+
+def source() -> Path | None:
+    """The newest source distribution beside the wheels, if there is one."""
+    return max(FOLDER.glob("gilkeeper-*.tar.gz"), key=lambda path: path.stat().st_mtime, default=None)
 
 
 @cache
@@ -94,6 +101,20 @@ def install(one: Wheel, folder: Path) -> list[str]:
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--disable-pip-version-check", "--target", packages, *like, one.path]
     subprocess.run(pip, env=alone, check=True)
     return [str(commands / "python"), "-m", "gilkeeper"]
+
+
+def get_applications(one: Wheel, commands: Path) -> None:
+    """Installs what the guide's pages need beside a wheel, once, without a network: scripts/wheelhouse has got it before, for this CPython."""
+    if (commands / "django-admin").exists():
+        return
+    runs = python(one)
+    assert runs
+    files = [f"{harness.REPOSITORY}/apps/{name}/requirements.txt" for name in ("django_site", "site")]
+    told = subprocess.run([SCRIPTS / "wheelhouse", runs, *files], stdout=subprocess.PIPE, text=True, check=True)
+    wanted = [f"--requirement={file}" for file in files]
+    quiet = ["--quiet", "--disable-pip-version-check", "--root-user-action=ignore", "--no-compile"]
+    pip = [commands / "python", "-m", "pip", "install", *quiet, "--no-index", f"--find-links={told.stdout.strip()}", *wanted]
+    subprocess.run(pip, env={"PATH": str(commands)}, check=True)
 
 
 class Installed(harness.Server):

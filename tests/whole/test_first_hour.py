@@ -14,32 +14,15 @@ from pathlib import Path
 
 import harness
 import pytest
-from pages import GUIDE, Transcript, environment
-from running import Gilkeeper, readable_by_others
+from pages import FACTORY, GUIDE, Transcript, environment, newcomer, without_a_home
+from running import Gilkeeper
 
 import client
-
-FACTORY = "def create_app(name='x'):\n    def app(environ, start_response):\n        start_response('200 OK', [])\n        return [name.encode()]\n    return app\n"
 
 
 @pytest.mark.parametrize("page", ["../../README.md", "django.md", "flask.md", "development.md", "from-gunicorn.md"])
 def test_a_page_is_a_transcript(page: str, folder: Path) -> None:
-    project = folder / "project"
-    project.mkdir()
-    said = Transcript(project, environment(folder)).run(GUIDE / page)
-    if page == "django.md":
-        assert "The install worked successfully" in said
-        assert "processes: 2 from processes in gilkeeper.toml" in said
-    elif page == "flask.md":
-        assert "Good morning" in said
-    elif page == "../../README.md":
-        assert "reload done: generation 2 serves" in said
-    else:
-        assert "Hello" in said
-    # Reported: the state of the server lay in the project.
-    assert not (project / "gilkeeper-root").exists()
-    states = list((folder / "state/gilkeeper").iterdir())
-    assert [state.name.rpartition("-")[0] for state in states] == ["project"]
+    newcomer(GUIDE / page, folder)
 
 
 def test_two_projects_do_not_collide(folder: Path) -> None:
@@ -136,45 +119,7 @@ def test_the_cold_start_is_a_few_starts_of_python(tmp_path: Path) -> None:
 
 
 def test_a_server_without_a_home_writes_into_its_state_folder_only() -> None:
-    """As in a container: another user without a name, no HOME, and one folder that can be written to."""
-    holder = harness.Server([], "")
-    root = holder.root
-    project, state = root / "project", root / "state"
-    project.mkdir()
-    state.mkdir()
-    (project / "app.py").write_text(FACTORY)
-    project.chmod(0o555)
-    nobody = os.geteuid() == 0 and readable_by_others(harness.gilkeeper())
-    if nobody:
-        os.chown(state, 54321, 54321)
-    as_user = ["setpriv", "--reuid", "54321", "--regid", "54321", "--clear-groups"] if nobody else []
-    variables = {
-        "PATH": environment(root)["PATH"],
-        "GILKEEPER_ROOT": str(state),
-        "GILKEEPER_PORT": str(harness.free_port()),
-        "GILKEEPER_ADMIN": "off",
-        "GILKEEPER_SCRIPT": "app:create_app('no home')",
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
-    before = sorted(root.rglob("*"))
-    with (root / "log").open("w") as log:
-        command = [*as_user, harness.gilkeeper(), "serve"]
-        server = subprocess.Popen(command, cwd=project, env=variables, stdout=subprocess.PIPE, stderr=log, text=True)
-        assert server.stdout is not None
-        first = server.stdout.readline()
-        try:
-            assert first.startswith("Serving http://127.0.0.1:"), (root / "log").read_text()
-            answer = client.ask(int(variables["GILKEEPER_PORT"]), "/")
-            assert (answer.status, answer.body) == (200, b"no home")
-            told = subprocess.run([*as_user, harness.gilkeeper(), "status"], cwd=project, env=variables, capture_output=True, text=True, timeout=30)
-            assert told.returncode == 0, told
-            new = [path for path in sorted(root.rglob("*")) if path not in before and path != root / "log"]
-            assert new and all(path.is_relative_to(state) for path in new), new
-        finally:
-            server.terminate()
-            assert server.wait(timeout=30) == 0
-            server.stdout.close()
-    holder.clean()
+    without_a_home()
 
 
 def test_a_callable_that_comes_with_a_request_is_only_a_name(gilkeeper: Callable[..., Gilkeeper], tmp_path: Path) -> None:
