@@ -90,8 +90,12 @@ pub struct Raw {
 /// `GilkeeperEmbedded`, and Apache's words for the processes of embedded mode.
 #[derive(Debug, Default)]
 pub struct RawEmbedded {
-    /// `GilkeeperEmbedded On`: its word.
+    /// `GilkeeperEmbedded On` or `Beside`: its word.
     pub on: Option<Word>,
+    /// It is `Beside`.
+    pub beside: bool,
+    /// `GilkeeperFronts`: its word and the number, 0 for `auto`.
+    pub fronts: Option<(Word, u32)>,
     /// `WSGIRestrictEmbedded On`: its word.
     pub restricted: Option<Word>,
     /// `StartServers`.

@@ -39,10 +39,9 @@ pub fn resolve(
     remote::check_both(&raw, journal);
     let proxy_protocol = remote::proxy_protocol(&raw, journal);
     if raw.groups.iter().all(|(group, _)| group.service()) {
-        let mut group = ProcessGroup::named("default");
-        embedded::count(&raw, &mut group);
-        raw.groups.push((group, Word::default()));
+        raw.groups.push((ProcessGroup::named("default"), Word::default()));
     }
+    embedded::choose(&mut raw, surroundings, journal);
     embedded::check(&raw, journal);
     for (group, _) in &mut raw.groups {
         inherit_python(group, &raw.python);
@@ -74,7 +73,7 @@ pub fn resolve(
         python: raw.python,
         measurements: raw.measurements,
         supervision: raw.supervision,
-        embedded: raw.embedded.on.is_some(),
+        embedded: raw.groups.iter().any(|(group, _)| group.embedded),
         proxy_protocol,
         groups: raw.groups.into_iter().map(|(group, _)| group).collect(),
         hosts,

@@ -82,7 +82,7 @@ pub struct Site {
     pub files: Vec<PathBuf>,
     /// How the supervisor watches over the processes.
     pub supervision: Supervision,
-    /// `GilkeeperEmbedded`: the processes of the one process group speak HTTP themselves.
+    /// The processes of one of the groups speak HTTP themselves, and the front process serves no client.
     #[serde(default)]
     pub embedded: bool,
     /// `RemoteIPProxyProtocol`; `None`: no connection begins with it.

@@ -142,6 +142,8 @@ pub struct Front {
     pub admin: OnceCell<Rc<Admin>>,
     /// It is the HTTP side of a worker, and of that one only.
     pub embedded: Cell<bool>,
+    /// The process group of the worker that it is the HTTP side of; "" in the front process.
+    pub own_group: RefCell<String>,
     /// The queue of connections between processes of embedded mode.
     pub passing: OnceCell<Passing>,
     /// What workers tell that speak HTTP themselves.
@@ -211,6 +213,7 @@ impl Front {
             life: Life::default(),
             admin: OnceCell::new(),
             embedded: Cell::new(false),
+            own_group: RefCell::default(),
             passing: OnceCell::new(),
             others: EmbeddedFronts::default(),
             space: Rc::default(),

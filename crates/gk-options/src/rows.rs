@@ -37,13 +37,16 @@ macro_rules! process_group {
             pub host: Option<usize>,
             /// `processes=` was given, even as 1: `wsgi.multiprocess`.
             pub multiprocess: bool,
+            /// Its processes speak HTTP themselves (`GilkeeperEmbedded`, `GilkeeperFronts`).
+            #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+            pub embedded: bool,
             $($(#[doc = $help])+ pub $field: $type,)+
         }
 
         impl ProcessGroup {
             /// A group with every option at its default.
             pub fn named(name: impl Into<String>) -> Self {
-                Self { name: name.into(), host: None, multiprocess: false, $($field: $default,)+ }
+                Self { name: name.into(), host: None, multiprocess: false, embedded: false, $($field: $default,)+ }
             }
         }
 

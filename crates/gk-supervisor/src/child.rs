@@ -9,6 +9,7 @@ pub mod start;
 use conduct::Conduct;
 use gk_messages::{Message, decode, encode};
 use gk_sys::descriptors;
+use gk_wire::control::ToFront;
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
@@ -40,6 +41,8 @@ pub struct Child {
     pub scoreboard: Option<OwnedFd>,
     /// A worker that speaks HTTP itself.
     pub embedded: bool,
+    /// What the front was told of a worker when it was linked with it.
+    pub introduced: Option<ToFront>,
     /// It has the queue of connections that go from one process to another.
     pub passes_on: bool,
     control: OwnedFd,
@@ -59,6 +62,7 @@ impl Child {
             process_group: String::new(),
             scoreboard: None,
             embedded: false,
+            introduced: None,
             passes_on: false,
             control,
             outbox: VecDeque::new(),

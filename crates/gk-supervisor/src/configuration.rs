@@ -198,7 +198,6 @@ impl Configuration {
             configuration: self.number,
             groups: self.site.groups.clone(),
             keep_trying: self.site.supervision.keep_trying,
-            embedded: self.site.embedded,
             front_timeout: self.site.supervision.front_timeout,
             remarks: self.remarks.clone(),
         }

@@ -3,6 +3,7 @@
 
 mod banner;
 mod certificates;
+mod links;
 mod reading;
 mod site;
 mod upgrade;
@@ -25,7 +26,7 @@ use crate::sockets::passing::Passing;
 use gk_config::site::ProcessGroup;
 use gk_sys::child::spawn::{Limit, SpawnError};
 use gk_sys::descriptors;
-use gk_sys::memory::{SharedPage, SharedWords};
+use gk_sys::memory::SharedWords;
 use gk_wire::admin::{Answer, FRONT_FOLDER};
 use gk_wire::control::{Happened, LinkFault, ToFront, ToWorker};
 use gk_wire::log::Level;
@@ -182,7 +183,10 @@ impl World {
                     self.events.push_back(Event::WorkerFault { worker, fault, why });
                 }
             }
-            Action::ToFront(message) => self.tell_front(&message, Vec::new()),
+            Action::ToFront(message) => {
+                self.tell_front(&message, Vec::new());
+                self.tell_fronts_within(&message);
+            }
             Action::SendSite { configuration, generation } => self.send_site(configuration, generation, now),
             Action::ToWorker { worker, message } => self.tell_worker(worker, &message),
             Action::SignalFront(signal) => {
@@ -266,7 +270,7 @@ impl World {
             log(Level::Warn, None, remark);
         }
         let mut setup = setup::worker(configuration, group, worker);
-        let embedded = configuration.site.embedded && group.threads > 0;
+        let embedded = group.embedded;
         let mut access = Vec::new();
         if embedded {
             if group.processes > 1 && self.passing.is_none() {
@@ -309,25 +313,6 @@ impl World {
         self.passing.iter().for_each(|passing| passing.forget(worker));
         // Nobody would take what waits in it.
         self.passing.take_if(|_| !self.workers.values().any(|child| child.passes_on));
-    }
-
-    fn link(&mut self, worker: u64, process_group: String, threads: u32, imported: bool) -> io::Result<()> {
-        let (Some(front), Some(child)) = (&mut self.front, self.workers.get_mut(&worker)) else {
-            return Ok(());
-        };
-        let (front_end, worker_end) = descriptors::stream_pair()?;
-        let page = SharedPage::create()?;
-        let mut given = vec![worker_end, page.try_clone()?];
-        if child.embedded {
-            // Those in force now, whatever they were when it was started.
-            let certificates = gk_messages::encode(&self.certificates.message());
-            given.push(descriptors::memory_file("gilkeeper-certificates", &certificates)?.into());
-        }
-        child.send(&ToWorker::Link, given);
-        let message = ToFront::Worker { worker, process_group, pid: child.pid, threads, imported };
-        let board = child.scoreboard.as_ref().map(OwnedFd::try_clone).transpose()?;
-        front.send(&message, [front_end, page].into_iter().chain(board).collect());
-        Ok(())
     }
 
     /// Tells the front what happened. Without a front the latest happenings are kept for the next one.

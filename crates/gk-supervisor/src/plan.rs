@@ -46,8 +46,6 @@ pub struct Plan {
     queued: Option<reload::ReloadRequest>,
     /// A first generation that cannot be imported is tried again.
     keep_trying: bool,
-    /// The workers speak HTTP themselves.
-    embedded: bool,
     /// Seconds; 0: never.
     front_timeout: f64,
     questions: liveness::Questions,
@@ -104,7 +102,6 @@ impl Plan {
             reload: None,
             queued: None,
             keep_trying: outline.keep_trying,
-            embedded: outline.embedded,
             front_timeout: outline.front_timeout,
             questions: liveness::Questions::default(),
             changed: BTreeMap::new(),
@@ -236,6 +233,11 @@ impl Plan {
             group.slots.iter().any(imported) && group.slots.iter().all(|slot| slot.failed || imported(slot))
         };
         self.groups.iter().filter(|g| !g.spec.service()).all(serves)
+    }
+
+    /// Whether there are workers that speak HTTP themselves.
+    fn embedded(&self) -> bool {
+        self.groups.iter().any(|group| group.spec.embedded)
     }
 
     fn worker_of(&self, slot: &ProcessSlot) -> Option<&WorkerHandle> {

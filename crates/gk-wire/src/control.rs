@@ -240,13 +240,22 @@ fn numbered<'de, D: serde::Deserializer<'de>>(
 pub enum ToWorker {
     /// A link to a (new) front. Descriptors: [link socket, worker page]; for a worker that speaks HTTP itself also [memory file with
     /// `certificates::Certificates`]. Such a worker accepts connections from its first link on.
-    Link,
+    Link {
+        /// The front: the number of the worker whose HTTP side it is, 0 for the front process.
+        #[serde(default)]
+        front: u64,
+    },
     /// For a worker that speaks HTTP itself: `ToFront::Certificates`.
     Certificates,
     /// The same: `ToFront::Drain`.
     Drain {
         /// Whether it is so from now on.
         on: bool,
+    },
+    /// The same, with the message's descriptors: about workers of other process groups, which get requests from this one's front, too.
+    ForFront {
+        /// The message.
+        message: ToFront,
     },
     /// Leave: announce it on the link, serve what the front sends until its `Drain`, then exit. After `timeout`
     /// seconds (0: without bound) stop anyway.
@@ -360,6 +369,15 @@ pub enum FromWorker {
     },
     /// From a worker that speaks HTTP itself: requests of traces, if there were some in the last second.
     EmbeddedSpans(EmbeddedSpans),
+    /// From a worker that speaks HTTP itself: its front's `FromFront::LinkEnded` of a worker of another process group.
+    LinkEnded {
+        /// The other worker.
+        worker: u64,
+        /// How.
+        fault: LinkFault,
+        /// One sentence.
+        why: String,
+    },
     /// A request became slow, or its stack was asked for.
     Stack(RequestStack),
 }

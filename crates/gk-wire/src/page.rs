@@ -22,3 +22,7 @@ pub const VOID: usize = 2;
 
 /// Index of `beat`: counts up each millisecond or so while the worker has a request, whatever Python does; 0 before the first one.
 pub const BEAT: usize = 3;
+
+/// Index of `load`: requests that the worker has from other fronts and has not ended; 0 with one front. Written by the worker when
+/// requests come and end; a front reads it to choose the least busy worker.
+pub const LOAD: usize = 4;

@@ -145,6 +145,9 @@ pub struct WorkerSetup {
     /// Embedded mode: it speaks HTTP itself.
     #[serde(default)]
     pub embedded: Option<EmbeddedSetup>,
+    /// Requests come from the fronts within other workers, too.
+    #[serde(default)]
+    pub several_fronts: bool,
 }
 
 /// The HTTP side of a worker that speaks HTTP itself.

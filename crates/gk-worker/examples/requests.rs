@@ -53,7 +53,7 @@ fn main() {
         let (mut sender, mut receiver) = channel::open(socket, mapped, End::Front);
         descriptors::send(
             &supervisor,
-            &gk_messages::encode(&ToWorker::Link),
+            &gk_messages::encode(&ToWorker::Link { front: 0 }),
             &[theirs.as_fd(), page.as_fd()],
         )
         .expect("a worker");

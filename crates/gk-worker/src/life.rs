@@ -80,7 +80,14 @@ fn run_embedded(
     let main = Interpreter::main(py);
     let groups = Groups::new(&main, &setup, gk_wsgi::gil::enabled(py));
     ThreadStates::lead(py, move |states| {
-        let engine = Arc::new(Engine::new(setup, groups, embedded.is_some()));
+        let engine = match Engine::new(setup, groups, embedded.is_some()) {
+            Ok(engine) => Arc::new(engine),
+            Err(why) => {
+                let text = format!("The links to the fronts cannot be waited for: {why}");
+                plain(Level::Crit, "wsgi", Some("WSGI0022"), &text);
+                return 1;
+            }
+        };
         let ended = match engine.setup.group.threads {
             0 => service::run(&engine, control, python, states),
             _ => Worker::start(Arc::clone(&engine), control, python, embedded, states).map(|mut worker| {

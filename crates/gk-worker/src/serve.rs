@@ -1,7 +1,8 @@
 //! Serving requests.
 //!
 //! * [`thread`]: a request thread.
-//! * [`link`]: the stream to the front that all request threads share; [`outbox`]: its sending half.
+//! * [`intake`]: where request threads get their requests; [`link`]: the stream to the front that all request threads share;
+//!   [`links`]: those to several fronts; [`outbox`]: the sending half of one.
 //! * [`streams`]: one request's body and response on that stream; [`exchange`]: the same, as the application's conversation
 //!   sees it.
 //! * [`groups`]: application group to interpreters; [`group_options`]: their options in the configuration.
@@ -13,7 +14,9 @@ pub(crate) mod engine;
 pub(crate) mod exchange;
 pub(crate) mod group_options;
 pub(crate) mod groups;
+pub(crate) mod intake;
 pub(crate) mod link;
+pub(crate) mod links;
 pub(crate) mod outbox;
 pub(crate) mod profiles;
 pub(crate) mod reload_gate;

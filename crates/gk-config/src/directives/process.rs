@@ -18,7 +18,7 @@ pub const ROWS: &[Directive] = &[
     Directive::honoured("WSGIProcessGroup", "name", Contexts::ANY, Arity::exactly(1), process_group)
         .default("the first group that was declared")
         .doc("The process group that serves the requests of this scope. `%{ENV:name}` takes the name from the request's variables. \
-              `%{GLOBAL}`, embedded mode in mod_wsgi, means the first group; with `GilkeeperEmbedded On` that is the embedded one."),
+              `%{GLOBAL}`, embedded mode in mod_wsgi, means the first group; with `GilkeeperEmbedded` that is the embedded one."),
     Directive::honoured("WSGIApplicationGroup", "name", Contexts::ANY, Arity::exactly(1), application_group)
         .default("%{RESOURCE}")
         .doc("The interpreter of the process that runs the application. `%{GLOBAL}` is the main interpreter. `%{SERVER}` is named by \
@@ -35,22 +35,30 @@ pub const ROWS: &[Directive] = &[
         "front and workers share a socket pair that has no name in the file system"),
     Directive::inert("WSGIAcceptMutex", "method", Contexts::GLOBAL,
         "the front hands each request to a free worker; workers do not compete for connections"),
-    Directive::honoured("GilkeeperEmbedded", "On|Off", Contexts::GLOBAL, Arity::exactly(1), embedded)
+    Directive::honoured("GilkeeperEmbedded", "On|Off|Beside", Contexts::GLOBAL, Arity::exactly(1), embedded)
         .default("Off").ours()
-        .doc("Embedded mode: the processes of the one process group accept connections and speak HTTP themselves, so that no request \
-              passes from one process to another. The group is the one `WSGIDaemonProcess` that has threads; without any it is named \
-              `default`, and `StartServers`, `ThreadsPerChild` and `MaxRequestsPerChild` count its processes, threads and requests. \
+        .doc("Embedded mode: the processes of one process group accept connections and speak HTTP themselves, so that no request \
+              passes from one process to another. With `On` the group is the one `WSGIDaemonProcess` that has threads; without any it is \
+              named `default`. With `Beside` every `WSGIDaemonProcess` stays a group of daemon mode, and the embedded group stands beside \
+              them, as in mod_wsgi: it is `%{GLOBAL}`, its name is `global`, and it serves what names no other group. `StartServers`, \
+              `ThreadsPerChild` and `MaxRequestsPerChild` count the processes, threads and requests of a group that is not declared. \
               `GilkeeperMaxConnections`, `GilkeeperResponseMemory` and `GilkeeperResponseSpool` are shared out among the processes. \
               The guide's page \"Embedded mode\" says what it costs."),
+    Directive::honoured("GilkeeperFronts", "number|auto", Contexts::GLOBAL, Arity::exactly(1), fronts)
+        .default("1").ours()
+        .doc("Processes that accept connections and speak HTTP in daemon mode. One is enough up to eight CPUs; `auto` is one for every \
+              eight CPUs. With more than one, each of them is a process of a group named `fronts`, has a link to each worker and a queue of \
+              its own, and the front process itself accepts nothing. `GilkeeperMaxConnections`, `GilkeeperResponseMemory` and \
+              `GilkeeperResponseSpool` are shared out among them. The page \"Scale\" says when that pays."),
     Directive::honoured("WSGIRestrictEmbedded", "On|Off", Contexts::GLOBAL, Arity::exactly(1), restrict_embedded)
         .default("Off")
-        .doc("On: `GilkeeperEmbedded On` is an error. Without that there is no embedded mode to forbid."),
+        .doc("On: `GilkeeperEmbedded On` or `Beside` is an error. Without that there is no embedded mode to forbid."),
     Directive::inert("StartServers", "number", Contexts::SERVER, EMBEDDED_ONLY).judged(start_servers)
-        .doc("In embedded mode, without a `WSGIDaemonProcess`: the number of processes."),
+        .doc("For the embedded group, where no `WSGIDaemonProcess` declares it: the number of processes."),
     Directive::inert("ThreadsPerChild", "number", Contexts::SERVER, EMBEDDED_ONLY).judged(threads_per_child)
-        .doc("In embedded mode, without a `WSGIDaemonProcess`: the request threads of each process."),
+        .doc("For the embedded group, where no `WSGIDaemonProcess` declares it: the request threads of each process."),
     Directive::inert("MaxRequestsPerChild", "number", Contexts::SERVER, EMBEDDED_ONLY).judged(requests_per_child)
-        .doc("In embedded mode, without a `WSGIDaemonProcess`: the requests after which a process is replaced; 0 is without bound."),
+        .doc("For the embedded group, where no `WSGIDaemonProcess` declares it: the requests after which a process is replaced; 0 is without bound."),
     Directive::inert("MaxConnectionsPerChild", "number", Contexts::SERVER, EMBEDDED_ONLY).judged(requests_per_child)
         .doc("Apache's later name of `MaxRequestsPerChild`."),
 ];
@@ -59,8 +67,25 @@ const EMBEDDED_ONLY: &str =
     "outside of embedded mode (GilkeeperEmbedded) WSGIDaemonProcess counts processes, threads and requests";
 
 fn embedded(scope: &mut Scope, words: &[Word]) -> Applied {
-    let on = values::switch(scope.name, &words[0], &words[0].text)?;
+    let beside = words[0].text.eq_ignore_ascii_case("beside");
+    let switched = || {
+        let switched = values::switch(scope.name, &words[0], &words[0].text);
+        switched.map_err(|complaint| complaint.hint("On, Off, or Beside, which leaves the declared groups as they are"))
+    };
+    let on = beside || switched()?;
     scope.raw.embedded.on = on.then(|| words[0].clone());
+    scope.raw.embedded.beside = beside;
+    Ok(())
+}
+
+fn fronts(scope: &mut Scope, words: &[Word]) -> Applied {
+    let word = &words[0];
+    let number = match word.text.eq_ignore_ascii_case("auto") {
+        true => 0,
+        false => values::whole(scope.name, word, &word.text, 1..=256, "front processes")
+            .map_err(|complaint| complaint.hint("`auto` is also accepted"))?,
+    };
+    scope.raw.embedded.fronts = Some((word.clone(), number as u32));
     Ok(())
 }
 

@@ -302,6 +302,8 @@ const ROWS: &[ServeOption] = &[
     pairs(APPLICATION, "service-script", "NAME", PATH, "Keep a script running beside the application, in a process of its own."),
 
     switch(PROCESSES, "embedded", "GilkeeperEmbedded", "On", "Embedded mode: the processes accept connections and speak HTTP themselves. A crash then breaks the connections of its process."),
+    one(PROCESSES, "fronts", Kind::WholeOrAuto { least: 1, most: 256, unit: "front processes" }, "Processes that accept connections and speak HTTP; `auto` is one for every eight CPUs.")
+        .directive("GilkeeperFronts").words("1"),
     switch(PROCESSES, "per-interpreter-gil", "WSGIPerInterpreterGIL", "On", "Give each sub-interpreter a GIL of its own (CPython 3.12 and later)."),
     switch(PROCESSES, "free-threading", "WSGIFreeThreading", "On", "Run without the GIL on a free-threaded build."),
     one(PROCESSES, "user", Kind::Identity, "User that front and workers run as; needs a server started by root.").directive("User").with_file(),

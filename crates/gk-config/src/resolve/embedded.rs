@@ -1,20 +1,81 @@
-//! Embedded mode: the processes of the one process group speak HTTP themselves, so that what is one process's own in daemon mode must hold
-//! for both sides.
+//! Which process group speaks HTTP itself: that of embedded mode, or `fronts`, whose processes do nothing else. What is one process's own in
+//! daemon mode must hold for both sides there.
 
+use crate::Surroundings;
 use crate::diagnostic::{Complaint, Journal};
-use crate::raw::Raw;
+use crate::raw::{Raw, RawEmbedded};
 use crate::site::ProcessGroup;
+use crate::token::Word;
+
+/// The embedded group beside others: `%{GLOBAL}`.
+const GLOBAL: &str = "global";
+/// The group of `GilkeeperFronts`.
+const FRONTS: &str = "fronts";
+/// CPUs that keep one front busy.
+const CPUS_OF_A_FRONT: u32 = 8;
+
+/// Makes the one group embedded that is to be, and adds those that nobody declared.
+pub fn choose(raw: &mut Raw, surroundings: &Surroundings, journal: &mut Journal) {
+    let Some(on) = raw.embedded.on.clone() else {
+        return add_fronts(raw, surroundings, journal);
+    };
+    if let Some((fronts, number)) = &raw.embedded.fronts
+        && *number != 1
+    {
+        let message = "each process of embedded mode is a front: GilkeeperFronts counts those of daemon mode";
+        journal.say(Complaint::error(message).at(fronts).hint("take out GilkeeperFronts or GilkeeperEmbedded"));
+    }
+    let implied = |(group, word): &(ProcessGroup, Word)| !group.service() && word.text.is_empty();
+    if raw.embedded.beside && !raw.groups.iter().any(implied) {
+        add(raw, GLOBAL, &on, journal);
+    }
+    let Some((group, word)) = raw.groups.iter_mut().find(|(group, _)| !group.service()) else { return };
+    group.embedded = true;
+    if word.text.is_empty() || raw.embedded.beside {
+        count(&raw.embedded, group);
+    }
+}
+
+/// Adds a group in front of all others.
+fn add(raw: &mut Raw, name: &str, word: &Word, journal: &mut Journal) {
+    if let Some((_, declared)) = raw.groups.iter().find(|(group, _)| group.name == name) {
+        let message = format!("`{name}` is the name of the process group that {} adds", word.text);
+        journal.say(Complaint::error(message).at(declared).hint("choose another name"));
+    }
+    raw.groups.insert(0, (ProcessGroup::named(name), word.clone()));
+}
 
 /// Apache's words for the processes, for the group that nobody declared.
-pub fn count(raw: &Raw, group: &mut ProcessGroup) {
-    let words = &raw.embedded;
-    if words.on.is_none() {
-        return;
-    }
+fn count(words: &RawEmbedded, group: &mut ProcessGroup) {
     group.processes = words.processes.unwrap_or(group.processes);
     group.multiprocess |= words.processes.is_some();
     group.threads = words.threads.unwrap_or(group.threads);
     group.maximum_requests = words.maximum_requests.unwrap_or(group.maximum_requests);
+}
+
+/// With more than one front, the group whose processes they are: after all others, so that no request is given to it by default.
+fn add_fronts(raw: &mut Raw, surroundings: &Surroundings, journal: &mut Journal) {
+    let Some((word, number)) = raw.embedded.fronts.clone() else { return };
+    let cpus = surroundings.machine.map_or(1, |machine| machine.cpus);
+    let number = if number == 0 { (cpus / CPUS_OF_A_FRONT).max(1) } else { number };
+    if number == 1 {
+        return;
+    }
+    if let Some((_, declared)) = raw.groups.iter().find(|(group, _)| group.name == FRONTS) {
+        let message = format!("`{FRONTS}` is the name of the process group that GilkeeperFronts adds");
+        journal.say(Complaint::error(message).at(declared).hint("choose another name"));
+    }
+    // Those who have its connections may take as long as the requests on them.
+    let longest = raw.groups.iter().map(|(group, _)| group.stop_timeout());
+    let longest = longest.reduce(|a, b| if a > 0.0 && b > 0.0 { a.max(b) } else { 0.0 });
+    let group = ProcessGroup {
+        processes: number,
+        threads: 1,
+        embedded: true,
+        graceful_timeout: longest,
+        ..ProcessGroup::named(FRONTS)
+    };
+    raw.groups.push((group, word));
 }
 
 /// What cannot be said beside it.
@@ -27,10 +88,10 @@ pub fn check(raw: &Raw, journal: &mut Journal) {
     }
     let mut serving = raw.groups.iter().filter(|(group, _)| !group.service());
     let first = serving.next();
-    if let Some((_, word)) = serving.next() {
-        let message =
-            "in embedded mode there is one process group for requests, whose processes speak HTTP themselves";
-        let hint = "take out GilkeeperEmbedded, or all but one WSGIDaemonProcess that has threads";
+    if let Some((_, word)) = serving.next().filter(|_| !raw.embedded.beside) {
+        let message = "`GilkeeperEmbedded On` makes the one process group embedded, and here are several";
+        let hint = "write `GilkeeperEmbedded Beside`, so that they stay and %{GLOBAL} is the embedded one, or take out all but one \
+                    WSGIDaemonProcess that has threads";
         journal.say(Complaint::error(message).at(word).hint(hint));
     }
     let Some((group, word)) = first else { return };

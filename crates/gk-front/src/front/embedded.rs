@@ -27,15 +27,15 @@ impl EmbeddedFronts {
         }
     }
 
-    /// All together, and the requests in flight of each; `None`: none has told anything.
-    pub fn all(&self) -> Option<(EmbeddedFigures, BTreeMap<u64, u64>)> {
+    /// All together; `None`: none has told anything.
+    pub fn all(&self) -> Option<EmbeddedFigures> {
         let (living, ended) = (self.living.borrow(), self.ended.borrow());
         if living.is_empty() && *ended == EmbeddedFigures::default() {
             return None;
         }
         let mut all = ended.clone();
         living.values().for_each(|figures| all.add(figures));
-        Some((all, living.iter().map(|(worker, figures)| (*worker, figures.in_flight)).collect()))
+        Some(all)
     }
 }
 
@@ -50,7 +50,7 @@ mod tests {
         let figures = |connections, requests| EmbeddedFigures {
             connections,
             requests,
-            in_flight: 1,
+            in_flight: BTreeMap::from([(connections, 1)]),
             ..Default::default()
         };
         fronts.told(1, figures(5, 10));
@@ -58,7 +58,7 @@ mod tests {
         fronts.told(2, figures(2, 3));
         fronts.ended(1);
         fronts.ended(7);
-        let (all, each) = fronts.all().unwrap();
-        assert_eq!((all.connections, all.requests, each), (2, 13, BTreeMap::from([(2, 1)])));
+        let all = fronts.all().unwrap();
+        assert_eq!((all.connections, all.requests, all.in_flight), (2, 13, BTreeMap::from([(2, 1)])));
     }
 }

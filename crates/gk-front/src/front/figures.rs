@@ -31,12 +31,15 @@ impl Front {
             in_flight: links.iter().map(|(worker, link)| (*worker, u64::from(link.in_flight()))).collect(),
             admin: self.admin.get().and_then(|admin| admin.life()),
         };
-        if let Some((others, in_flight)) = self.others.all() {
+        if let Some(others) = self.others.all() {
+            let in_flight = others.in_flight;
             status.connections += others.connections;
             status.requests += others.requests;
             status.queued.extend(others.queued);
             status.queues.extend(others.queues);
-            status.in_flight.extend(in_flight);
+            for (worker, requests) in in_flight {
+                *status.in_flight.entry(worker).or_default() += requests;
+            }
         }
         status
     }
@@ -50,7 +53,7 @@ impl Front {
         EmbeddedFigures {
             connections,
             requests,
-            in_flight: in_flight.values().sum(),
+            in_flight,
             queued,
             queues,
             malformed_requests: self.malformed.get(),
@@ -70,7 +73,7 @@ impl Front {
         let waiting = self.waiting();
         let ready = waiting.is_empty() && !self.is_ending() && !self.draining.get();
         self.sent_ready.set(ready);
-        let (others, _) = self.others.all().unwrap_or_default();
+        let others = self.others.all().unwrap_or_default();
         let name = |worker: u64| match links.get(&worker) {
             Some(link) => {
                 let WorkerInfo { pid, process_group, .. } = &link.info;

@@ -121,7 +121,8 @@ impl Control {
         match message {
             ToFront::Worker { worker, process_group, pid, threads, imported } => {
                 let info = WorkerInfo { worker, process_group, pid, threads, imported };
-                if front.embedded.get() {
+                if front.embedded.get() && pid == std::process::id() {
+                    front.own_group.borrow_mut().clone_from(&info.process_group);
                     front.number_requests_of(worker);
                     front.passing.get().into_iter().for_each(|passing| passing.begin(worker));
                 }

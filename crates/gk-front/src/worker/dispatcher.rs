@@ -79,7 +79,7 @@ pub trait Candidate: Clone {
     fn is_open(&self) -> bool;
     /// Whether it takes another request now.
     fn has_room(&self, now_micros: u64) -> bool;
-    /// Requests that it has not ended.
+    /// Requests that it has not ended, whoever sent them.
     fn in_flight(&self) -> u32;
     /// Request threads.
     fn threads(&self) -> u32;

@@ -15,7 +15,7 @@ use bytes::{Buf, BytesMut};
 use gk_sys::memory::SharedPage;
 use gk_sys::memory::channel::{self, End, Receiver, Room, Sender, Watch};
 use gk_wire::frame::{self, HEADER_LEN, Hello, INITIAL_WINDOW, MAX_PAYLOAD, ToWorkerFrame};
-use gk_wire::page::{SERVICE, STARTED, TAKEN_BACK};
+use gk_wire::page::{LOAD, SERVICE, STARTED, TAKEN_BACK};
 use gk_wire::{PACKAGE_VERSION, PROTOCOL_VERSION};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::io;
@@ -187,6 +187,14 @@ impl Link {
         self.state.get() == LinkState::Open
             && !self.is_away()
             && self.in_flight.get() < self.limit(now_micros)
+            // What it has from other fronts counts, but each front may have one there: its end wakes those that wait here.
+            && (self.in_flight.get() == 0 || self.load() < self.limit(now_micros))
+    }
+
+    /// Requests that the worker has not ended, those of other fronts among them.
+    pub fn load(&self) -> u32 {
+        let others = self.watch.word(LOAD).load(Ordering::Relaxed);
+        self.in_flight.get().saturating_add(u32::try_from(others).unwrap_or(u32::MAX))
     }
 
     /// Whether a request here would wait for a thread, and noticeably.

@@ -92,7 +92,7 @@ impl Candidate for Rc<Link> {
     }
 
     fn in_flight(&self) -> u32 {
-        Link::in_flight(self)
+        Link::load(self)
     }
 
     fn threads(&self) -> u32 {

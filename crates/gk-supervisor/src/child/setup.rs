@@ -82,6 +82,7 @@ pub fn worker(configuration: &Configuration, group: &ProcessGroup, worker: u64) 
         scoreboard: site.measurements.on && group.threads > 0,
         unread: site.admin.is_none() && !site.measurements.export.any(),
         embedded: None,
+        several_fronts: site.embedded && !group.embedded && group.threads > 0,
     }
 }
 

@@ -159,8 +159,6 @@ pub struct ConfigurationOutline {
     pub groups: Vec<ProcessGroup>,
     /// A first generation that cannot be imported is tried again; otherwise the server ends.
     pub keep_trying: bool,
-    /// Embedded mode: the workers speak HTTP themselves.
-    pub embedded: bool,
     /// Seconds without a sign of life after which the front is replaced (0: never).
     pub front_timeout: f64,
     /// Remarks for the user, one sentence each.

@@ -274,7 +274,6 @@ impl Plan {
         if let Some(outline) = outline {
             self.configuration = outline.configuration;
             self.keep_trying = outline.keep_trying;
-            self.embedded = outline.embedded;
             self.front_timeout = outline.front_timeout;
             let (configuration, generation) = (outline.configuration, self.generation);
             self.out.push(Action::Adopt { configuration, generation });

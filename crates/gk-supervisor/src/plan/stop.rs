@@ -206,14 +206,14 @@ impl Plan {
             Urgency::Graceful => {
                 let window = self.longest_window();
                 self.stop.due = window.map(|window| now + window);
-                if !self.embedded {
+                if !self.embedded() {
                     self.stop_front(window, now);
                 }
                 if !self.stop.workers {
                     let all: Vec<u64> = self.workers.keys().copied().collect();
                     all.into_iter().for_each(|worker| self.tell_of_stop(worker));
                 }
-                if self.embedded {
+                if self.embedded() {
                     self.let_embedded_leave(window, now);
                 }
             }

@@ -49,7 +49,6 @@ fn outline_of(configuration: u64, groups: Vec<ProcessGroup>) -> ConfigurationOut
         configuration,
         groups,
         keep_trying: true,
-        embedded: false,
         front_timeout: 15.0,
         remarks: Vec::new(),
     }

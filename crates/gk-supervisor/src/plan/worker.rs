@@ -72,6 +72,8 @@ pub struct WorkerHandle {
     pub pid: Option<u32>,
     /// Request threads.
     pub threads: u32,
+    /// It speaks HTTP itself.
+    pub embedded: bool,
     /// Its state.
     pub state: WorkerState,
     /// When it was started.

@@ -9,7 +9,7 @@ use super::worker::{ReadyReport, WorkerHandle, WorkerState};
 use super::{Plan, seconds};
 use gk_config::site::ProcessGroup;
 use gk_sys::signal::{SIGKILL, SIGTERM};
-use gk_wire::control::{FromWorker, ImportFailure, ToFront, ToWorker, What};
+use gk_wire::control::{FromWorker, ImportFailure, LinkFault, ToFront, ToWorker, What};
 use gk_wire::log::Level;
 use std::time::Duration;
 
@@ -38,6 +38,7 @@ impl Plan {
             generation,
             pid: None,
             threads: spec.threads,
+            embedded: spec.embedded,
             state: WorkerState::Starting,
             started: now,
             ready: None,
@@ -180,14 +181,23 @@ impl Plan {
                 self.worker_stops(worker, &reason, now);
             }
             // A worker that is not asked to speak HTTP has no clients.
-            FromWorker::EmbeddedFigures { figures } if self.embedded => {
+            FromWorker::EmbeddedFigures { figures } if handle.embedded => {
                 self.out.push(Action::ToFront(ToFront::EmbeddedFigures { worker, figures }));
             }
-            FromWorker::EmbeddedSpans(spans) if self.embedded => {
+            FromWorker::EmbeddedSpans(spans) if handle.embedded => {
                 self.out.push(Action::ToFront(ToFront::EmbeddedSpans(spans)));
             }
             FromWorker::Stack(stack) => self.out.push(Action::ToFront(ToFront::Stack { worker, stack })),
-            FromWorker::EmbeddedFigures { .. } | FromWorker::EmbeddedSpans(_) => {}
+            // Its process may have ended, which is told in another way.
+            FromWorker::LinkEnded { worker: other, fault, why }
+                if handle.embedded && fault != LinkFault::Closed =>
+            {
+                let why = format!("its link to the front within worker {worker} ended: {why}");
+                self.worker_fault(other, fault, &why, now);
+            }
+            FromWorker::EmbeddedFigures { .. }
+            | FromWorker::EmbeddedSpans(_)
+            | FromWorker::LinkEnded { .. } => {}
             // Handled by `status.rs`, which asked for it.
             FromWorker::Status { .. } => {}
         }

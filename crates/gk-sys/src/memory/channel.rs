@@ -344,6 +344,11 @@ impl Receiver {
 }
 
 impl Watch {
+    /// The socket: readable when there is a bell, a descriptor, or the end.
+    pub fn socket(&self) -> BorrowedFd<'_> {
+        self.0.socket.as_fd()
+    }
+
     /// Whether there are bytes to read.
     pub fn has_bytes(&self) -> bool {
         self.0.words(self.0.ring(true)).has_bytes()

@@ -15,8 +15,9 @@ pub struct EmbeddedFigures {
     pub connections: u64,
     /// Requests finished.
     pub requests: u64,
-    /// Requests that its request threads have and have not ended.
-    pub in_flight: u64,
+    /// Requests that workers have from it and have not ended, by worker.
+    #[serde(deserialize_with = "super::numbered")]
+    pub in_flight: BTreeMap<u64, u64>,
     /// Requests that wait, by process group.
     pub queued: BTreeMap<String, u64>,
     /// More about the queues, by process group.
@@ -49,7 +50,9 @@ impl EmbeddedFigures {
     /// Adds another worker's.
     pub fn add(&mut self, other: &Self) {
         self.connections += other.connections;
-        self.in_flight += other.in_flight;
+        for (worker, requests) in &other.in_flight {
+            *self.in_flight.entry(*worker).or_default() += requests;
+        }
         for (group, queued) in &other.queued {
             *self.queued.entry(group.clone()).or_default() += queued;
         }
@@ -85,7 +88,7 @@ mod tests {
         EmbeddedFigures {
             connections,
             requests,
-            in_flight: 1,
+            in_flight: BTreeMap::from([(7, 1)]),
             queued: BTreeMap::from([("a".to_owned(), queued)]),
             queues: BTreeMap::from([(
                 "a".to_owned(),
@@ -101,7 +104,7 @@ mod tests {
         let mut all = EmbeddedFigures::default();
         all.add_counts(&figures(9, 2, 9, 1));
         all.add(&figures(3, 4, 5, 1));
-        assert_eq!((all.connections, all.requests, all.in_flight), (3, 6, 1));
+        assert_eq!((all.connections, all.requests, all.in_flight[&7]), (3, 6, 1));
         assert_eq!((all.queued["a"], all.queues["a"].full), (5, 2));
         assert_eq!(all.answered["a"].total(), 6);
         let json = serde_json::to_string(&all).unwrap();

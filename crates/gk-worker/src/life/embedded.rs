@@ -12,7 +12,7 @@ use front::EmbeddedFront;
 use gk_sys::descriptors;
 use gk_sys::log::plain;
 use gk_sys::memory::SharedPage;
-use gk_wire::control::{FromFront, FromWorker, ToFront};
+use gk_wire::control::{FromFront, FromWorker, LinkFault, ToFront};
 use gk_wire::log::Level;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -37,7 +37,7 @@ impl Worker {
             threads: group.threads,
             imported: true,
         };
-        self.engine.set_link(link);
+        self.engine.intake.set(0, link);
         match &mut self.embedded {
             Some(front) => front.begin(certificates, &message, [socket, page]),
             None => Ok(()),
@@ -56,6 +56,12 @@ impl Worker {
         while let Some(message) = self.embedded.as_mut().and_then(EmbeddedFront::hear) {
             match message {
                 FromFront::Alive => self.tell(&FromWorker::Alive),
+                FromFront::LinkEnded { worker, fault, why } if worker != self.engine.setup.worker => {
+                    self.tell(&FromWorker::LinkEnded { worker, fault, why });
+                }
+                FromFront::LinkRefused { worker, why } if worker != self.engine.setup.worker => {
+                    self.tell(&FromWorker::LinkEnded { worker, fault: LinkFault::Broken, why });
+                }
                 FromFront::LinkRefused { why, .. } | FromFront::LinkEnded { why, .. }
                     if !self.is_front_stopping() =>
                 {

@@ -5,6 +5,7 @@ use crate::life::signals::Signals;
 use crate::life::worker::Worker;
 use crate::serve::engine::Engine;
 use crate::serve::groups::GroupInterpreter;
+use crate::serve::intake::Intake;
 use crate::serve::thread;
 use crate::watch::ending::Ending;
 use crate::watch::folders::Folders;
@@ -103,6 +104,18 @@ impl Worker {
             .stack_size(64 << 10)
             .spawn(move || ticker.tick_forever())
             .map_err(|e| format!("A thread cannot be started: {e}"))?;
+        if let Intake::Several(_) = &engine.intake {
+            let reader = Arc::clone(&engine);
+            std::thread::Builder::new()
+                .name("gk-links".to_owned())
+                .stack_size(128 << 10)
+                .spawn(move || {
+                    if let Intake::Several(links) = &reader.intake {
+                        links.read_forever();
+                    }
+                })
+                .map_err(|e| format!("A thread cannot be started: {e}"))?;
+        }
         worker.tell_of_gil();
         let gil_mode = engine.groups.gil_mode().to_owned();
         let switch_interval = main.switch_interval();

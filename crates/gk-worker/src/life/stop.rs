@@ -4,7 +4,6 @@
 use crate::life::worker::Worker;
 use crate::serve::engine::Engine;
 use crate::serve::groups::GroupInterpreter;
-use crate::serve::thread;
 use crate::watch::ending::{EndStep, Ending, describe};
 use crate::watch::python_thread::{Order, running};
 use gk_python::ThreadStates;
@@ -83,7 +82,7 @@ impl Worker {
             );
             self.order(Order::Stacks(level, text));
         }
-        self.engine.stop();
+        self.engine.intake.stop();
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
                 plain(Level::Warn, "wsgi", Some("WSGI0071"), "A request thread ended by a panic");
@@ -99,10 +98,8 @@ impl Worker {
 
     /// Requests that wait for new code go back to the front, which is told first, so that it does not send them here again.
     fn give_waiting_back(&self, reason: &str) {
-        if self.leaving.is_none()
-            && let Some(link) = self.link_to_announce()
-        {
-            thread::announce(&link, reason);
+        if self.leaving.is_none() {
+            self.announce_leave(reason);
         }
         self.engine.reloads.leave();
     }

@@ -206,8 +206,8 @@ impl Worker {
 
     fn handle(&mut self, message: ToWorker, fds: Vec<OwnedFd>) -> Option<ServingEnd> {
         match message {
-            ToWorker::Link => {
-                if let Err(why) = self.take_link(fds) {
+            ToWorker::Link { front } => {
+                if let Err(why) = self.take_link(front, fds) {
                     plain(Level::Error, "wsgi", None, &why);
                 }
             }
@@ -240,6 +240,7 @@ impl Worker {
             }
             ToWorker::Certificates => self.tell_embedded(&ToFront::Certificates, &fds),
             ToWorker::Drain { on } => self.tell_embedded(&ToFront::Drain { on }, &[]),
+            ToWorker::ForFront { message } => self.tell_embedded(&message, &fds),
             ToWorker::Status { token } => {
                 let importing =
                     self.python_thread.as_ref().map(|thread| thread.refresh(REFRESH)).unwrap_or_default();
@@ -262,7 +263,7 @@ impl Worker {
         None
     }
 
-    fn take_link(&mut self, fds: Vec<OwnedFd>) -> Result<(), String> {
+    fn take_link(&mut self, front: u64, fds: Vec<OwnedFd>) -> Result<(), String> {
         let mut fds = fds.into_iter();
         let (Some(socket), Some(page)) = (fds.next(), fds.next()) else {
             return Err("A link came without its two descriptors".to_owned());
@@ -272,7 +273,7 @@ impl Worker {
             thread::announce(&link, reason);
         }
         if !self.engine.embedded {
-            self.engine.set_link(link);
+            self.engine.intake.set(front, link);
             return Ok(());
         }
         self.told = Some(link);
@@ -305,9 +306,7 @@ impl Worker {
         }
         plain(Level::Info, "wsgi", None, &format!("This worker is leaving: {reason}"));
         self.leaving = Some((reason.to_owned(), deadline));
-        if let Some(link) = self.link_to_announce() {
-            thread::announce(&link, reason);
-        }
+        self.announce_leave(reason);
         if let Some(front) = &mut self.embedded {
             // Who stops the server has told the clients, or their load balancer.
             front.leave(timeout, reason != "shutdown_signal");
@@ -323,12 +322,13 @@ impl Worker {
             self.forgive(duration(frozen));
         }
         if let Some((reason, deadline)) = &self.leaving {
-            let link = self.engine.link();
+            let links = self.engine.intake.links();
             let done = match &self.embedded {
                 Some(front) => front.has_ended() || !front.has_begun(),
-                None => link.as_ref().is_none_or(|link| link.finished()),
+                None => links.iter().all(|link| link.finished()),
             };
-            let only_stale = link.is_some_and(|l| l.drained()) && self.watchdog.all_stale(&seen);
+            let drained = !links.is_empty() && links.iter().all(|link| link.drained());
+            let only_stale = drained && self.watchdog.all_stale(&seen);
             if done || only_stale || deadline.is_some_and(|d| Instant::now() > d) {
                 return Some(ServingEnd::Stop(reason.clone()));
             }
@@ -410,9 +410,13 @@ impl Worker {
         }
     }
 
-    /// The link on which the front hears that this worker leaves.
-    pub(crate) fn link_to_announce(&self) -> Option<Arc<Link>> {
-        if self.engine.embedded { self.told.clone() } else { self.engine.link() }
+    /// Tells the fronts that this worker leaves.
+    pub(crate) fn announce_leave(&self, reason: &str) {
+        if self.engine.embedded {
+            self.told.iter().for_each(|link| thread::announce(link, reason));
+        } else {
+            self.engine.intake.links().iter().for_each(|link| thread::announce(link, reason));
+        }
     }
 
     pub(crate) fn order(&self, order: Order) {

@@ -1,7 +1,8 @@
-//! Values shared by all threads of the process: the setup, the current link, the interpreters, counters for the timers, and
+//! Values shared by all threads of the process: the setup, the links, the interpreters, counters for the timers, and
 //! a slot per request thread that shows the request it serves.
 
 use crate::serve::groups::Groups;
+use crate::serve::intake::Intake;
 use crate::serve::link::Link;
 use crate::serve::reload_gate::ReloadGate;
 use crate::serve::streams::RequestStreams;
@@ -9,7 +10,7 @@ use crate::serve::ticker::Ticker;
 use gk_sys::clock::Moment;
 use gk_wire::setup::WorkerSetup;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Shared by all threads of the worker.
 pub(crate) struct Engine {
@@ -24,15 +25,9 @@ pub(crate) struct Engine {
     pub(crate) reloads: ReloadGate,
     /// This worker's requests come from its own front, which has no other worker.
     pub(crate) embedded: bool,
-    link: Mutex<CurrentLink>,
-    link_changed: Condvar,
+    pub(crate) intake: Intake,
     /// Armed while requests run.
     pub(crate) ticker: Ticker,
-}
-
-struct CurrentLink {
-    link: Option<Arc<Link>>,
-    stopping: bool,
 }
 
 /// The request that one request thread serves now, and its counts. Only its thread writes it for each request; it has cache lines of its own,
@@ -106,9 +101,10 @@ pub(crate) struct Counters {
 }
 
 impl Engine {
-    pub(crate) fn new(setup: WorkerSetup, groups: Groups, embedded: bool) -> Self {
+    pub(crate) fn new(setup: WorkerSetup, groups: Groups, embedded: bool) -> std::io::Result<Self> {
         let slots = (0..setup.group.threads).map(|_| RequestSlot::default()).collect();
-        Self {
+        Ok(Self {
+            intake: Intake::new(setup.several_fronts)?,
             setup,
             groups,
             slots,
@@ -117,10 +113,8 @@ impl Engine {
             started: Moment::now(),
             reloads: ReloadGate::default(),
             embedded,
-            link: Mutex::new(CurrentLink { link: None, stopping: false }),
-            link_changed: Condvar::new(),
             ticker: Ticker::new(),
-        }
+        })
     }
 
     /// Microseconds since `started`, plus one: 0 means "never".
@@ -133,61 +127,14 @@ impl Engine {
         moment.since(self.started) / 1000 + 1
     }
 
-    fn present(&self) -> MutexGuard<'_, CurrentLink> {
-        self.link.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits for a link other than `old`; returns `None` when the worker stops.
-    pub(crate) fn next_link(&self, old: Option<&Arc<Link>>) -> Option<Arc<Link>> {
-        let mut present = self.present();
-        loop {
-            if present.stopping {
-                return None;
-            }
-            match &present.link {
-                Some(link) if old.is_none_or(|old| !Arc::ptr_eq(old, link)) => return Some(Arc::clone(link)),
-                _ => present = self.link_changed.wait(present).unwrap_or_else(PoisonError::into_inner),
-            }
-        }
-    }
-
-    /// The current link.
+    /// The link to the front process; in a worker that speaks HTTP itself, to its own front.
     pub(crate) fn link(&self) -> Option<Arc<Link>> {
-        self.present().link.clone()
-    }
-
-    /// Replaces the link, after a restart of the front.
-    pub(crate) fn set_link(&self, link: Arc<Link>) {
-        let old = self.present().link.replace(link);
-        if let Some(old) = old {
-            old.shut();
-        }
-        self.link_changed.notify_all();
-    }
-
-    /// Stops taking requests; idle request threads end, busy ones when their request has.
-    pub(crate) fn stop(&self) {
-        let link = {
-            let mut present = self.present();
-            present.stopping = true;
-            present.link.clone()
-        };
-        if let Some(link) = link {
-            link.stop();
-        }
-        self.link_changed.notify_all();
-    }
-
-    /// Whether [`Engine::stop`] was called.
-    pub(crate) fn stopping(&self) -> bool {
-        self.present().stopping
+        self.intake.link()
     }
 
     /// Breaks off the responses that are still being sent while the worker stops.
     pub(crate) fn break_off(&self) {
-        if let Some(link) = self.link() {
-            link.break_off();
-        }
+        self.intake.links().iter().for_each(|link| link.break_off());
     }
 
     /// Requests that all request threads together have finished.
@@ -223,21 +170,20 @@ impl Engine {
         busy.map(|slot| slot.interpreter.load(Ordering::Relaxed)).collect()
     }
 
-    /// The ticker's thread: checks the link each millisecond while requests run, else sleeps. Ends with the process.
+    /// The ticker's thread: checks the links each millisecond while requests run, else sleeps. Ends with the process.
     pub(crate) fn tick_forever(&self) {
         const TICK: std::time::Duration = std::time::Duration::from_millis(1);
         /// Ticks without a request before the ticker sleeps. Arming it again costs a wake-up; ticking on costs one each millisecond.
         const QUIET: u32 = 4;
-        let mut last = 0;
         loop {
             self.ticker.wait();
             let mut quiet = 0;
             while quiet <= QUIET {
                 std::thread::sleep(TICK);
-                let busy = self.link().is_some_and(|link| link.tick(&mut last));
+                let busy = self.intake.tick();
                 quiet = if busy { 0 } else { quiet + 1 };
             }
-            self.ticker.disarm_unless(|| self.link().is_some_and(|link| link.busy()));
+            self.ticker.disarm_unless(|| self.intake.busy());
         }
     }
 }

@@ -13,6 +13,7 @@
 //! streams. The outbox has its own, taken alone. None is held while Python runs or while a thread waits for the other side.
 
 mod give_back;
+mod outside;
 mod read_buffer;
 mod roles;
 #[cfg(all(test, loom))]
@@ -50,6 +51,12 @@ pub(crate) struct Link {
     slow: AtomicBool,
     /// Number of requests taken off the queue, compared by [`Link::tick`].
     taken: AtomicU64,
+    /// The same at its last tick.
+    ticked: AtomicU64,
+    /// None was taken between the last two ticks.
+    stands: AtomicBool,
+    /// Requests that wait or run.
+    held: AtomicU64,
     still: StillTicks,
     /// Threads run in parallel (more than one GIL, or none), so waking at once always pays.
     parallel: Arc<AtomicBool>,
@@ -83,6 +90,9 @@ impl Link {
             buffer: Mutex::new(ReadBuffer::new(receiver, blocks)),
             slow: AtomicBool::new(parallel.load(Ordering::Relaxed)),
             taken: AtomicU64::new(0),
+            ticked: AtomicU64::new(0),
+            stands: AtomicBool::new(false),
+            held: AtomicU64::new(0),
             still: StillTicks::default(),
             parallel,
         };
@@ -163,6 +173,7 @@ impl Link {
             let stream = &mut self.roles.lock().stream;
             stream.requests.remove(&id);
             stream.running -= 1;
+            self.held.store(stream.requests.len() as u64, Ordering::Relaxed);
             self.end_if_stopped(stream);
             let micros = ended.since(started) as f32 / 1e3;
             stream.service += (micros - stream.service) * 0.1;
@@ -183,6 +194,7 @@ impl Link {
             let stream = &mut self.roles.lock().stream;
             stream.requests.remove(&id);
             stream.running -= 1;
+            self.held.store(stream.requests.len() as u64, Ordering::Relaxed);
             self.end_if_stopped(stream);
         }
         self.outbox.send(&ToFrontFrame::Return { id });
@@ -190,12 +202,12 @@ impl Link {
     }
 
     /// Called each millisecond while requests run: wakes a thread, gives requests back and flushes responses if nothing
-    /// moves. Returns true if a request runs or waits. `last`: number of taken requests at the previous call.
-    pub(crate) fn tick(&self, last: &mut u64) -> bool {
+    /// moves. Returns true if a request runs or waits.
+    pub(crate) fn tick(&self) -> bool {
         self.watch.word(page::BEAT).fetch_add(1, Ordering::Relaxed);
         let taken = self.taken.load(Ordering::Relaxed);
-        let still = taken == *last;
-        *last = taken;
+        let still = self.ticked.swap(taken, Ordering::Relaxed) == taken;
+        self.stands.store(still, Ordering::Relaxed);
         let busy = {
             let mut held = self.roles.lock();
             let busy = held.stream.busy();
@@ -210,7 +222,7 @@ impl Link {
         if still && self.outbox.overdue(Moment::now()) {
             self.outbox.try_flush();
         }
-        busy
+        busy || self.outbox.waits()
     }
 
     /// Returns true if a request runs or waits.
@@ -286,13 +298,8 @@ impl Link {
             let filled = buffer.fill(wait);
             (buffer, filled)
         };
-        let mut held = self.roles.read(held, receive, |(mut buffer, filled), stream| {
-            let outcome = filled.and_then(|()| buffer.hand_out(stream));
-            if let Err(why) = &outcome {
-                stream.break_off(why);
-            }
-            outcome.is_ok()
-        });
+        let mut held =
+            self.roles.read(held, receive, |(mut buffer, filled), stream| hand_out(&mut buffer, filled, stream));
         if held.stream.dropped.is_empty() {
             return held;
         }
@@ -337,4 +344,13 @@ impl Link {
             self.send_back(&returned);
         }
     }
+}
+
+/// Hands out what was read; `false`: nothing more will come.
+fn hand_out(buffer: &mut ReadBuffer, filled: Result<(), String>, stream: &mut Stream) -> bool {
+    let outcome = filled.and_then(|()| buffer.hand_out(stream));
+    if let Err(why) = &outcome {
+        stream.break_off(why);
+    }
+    outcome.is_ok()
 }

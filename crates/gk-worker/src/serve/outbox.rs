@@ -99,6 +99,11 @@ impl Outbox {
         self.out().overdue(now)
     }
 
+    /// Whether something waits for room in the ring.
+    pub(crate) fn waits(&self) -> bool {
+        !self.out().buffer.is_empty()
+    }
+
     /// Writes everything; waits for the front without the lock if the ring is full. The reader notices a dead front.
     pub(crate) fn flush(&self) {
         while !self.try_flush() {

@@ -84,14 +84,7 @@ impl RequestThread<'_> {
 
     /// The next request; waits for one. `None`: the worker stops.
     fn next(&mut self) -> Option<(Arc<OwnLink>, Job)> {
-        loop {
-            if let Some(link) = &self.link
-                && let Some(job) = link.next()
-            {
-                return Some((Arc::clone(link), job));
-            }
-            self.link = Some(Arc::new(OwnLink(self.engine.next_link(self.link.as_ref().map(|own| &own.0))?)));
-        }
+        self.engine.intake.next(&mut self.link)
     }
 
     fn batch(&mut self, states: &mut ThreadStates, link: &Arc<OwnLink>, seat: &Seat, job: Job) {
@@ -141,7 +134,11 @@ impl Batch<'_> {
             self.serve_one(py, begun, &first, request);
             let more =
                 |profile: &NumberedProfile| profile.profile.application_group == *name && self.seat.stays();
-            while let Some(Job { streams, .. }) = self.link.try_next(more) {
+            let mut left = self.engine.intake.turn();
+            while left > 0
+                && let Some(Job { streams, .. }) = self.link.try_next(more)
+            {
+                left -= 1;
                 self.engine.ticker.arm();
                 self.serve_one(py, None, &streams, RequestView::decode(&streams.payload).ok());
             }
@@ -164,7 +161,8 @@ impl Batch<'_> {
         slot.begin(engine.at(started), streams);
         let Some((outcome, begun)) = self.answer(py, begun, streams, request, started) else {
             slot.withdraw();
-            return self.link.put_back(streams.id);
+            self.link.put_back(streams.id);
+            return self.engine.intake.ended();
         };
         let ended = Moment::now();
         if outcome.status != 0 && !outcome.error && !engine.loaded.load(Ordering::Relaxed) {
@@ -177,7 +175,7 @@ impl Batch<'_> {
         if streams.is_gone() {
             // The conversation of a cancelled request stops without a last frame. The front counts this thread as busy
             // until one comes, and ignores a second one.
-            let reason = if engine.stopping() { "the worker was stopped" } else { "cancelled" };
+            let reason = if engine.intake.stopping() { "the worker was stopped" } else { "cancelled" };
             outbox.send(&ToFrontFrame::Abort { id: streams.id, reason });
         }
         // A thread that interrupts the request holds this lock meanwhile.
@@ -197,6 +195,7 @@ impl Batch<'_> {
             outbox.try_flush();
         }
         self.link.done(streams.id, started, ended);
+        engine.intake.ended();
     }
 
     /// Lets the application answer. `None`: it does not, as the request was cancelled while it waited, or a new worker is to answer,

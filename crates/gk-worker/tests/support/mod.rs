@@ -345,6 +345,7 @@ pub fn setup(threads: u32, script: &Path) -> WorkerSetup {
         scoreboard: false,
         unread: false,
         embedded: None,
+        several_fronts: false,
     }
 }
 
@@ -414,7 +415,7 @@ pub fn with_other_setup(
         };
         descriptors::send(
             &front.control,
-            &gk_messages::encode(&ToWorker::Link),
+            &gk_messages::encode(&ToWorker::Link { front: 0 }),
             &[theirs.as_fd(), page.as_fd()],
         )
         .unwrap();

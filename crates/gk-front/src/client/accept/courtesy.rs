@@ -38,7 +38,7 @@ impl Courtesy {
     pub fn of(front: &Front, socket: &OwnedFd, is_busy: fn(&Pool) -> bool) -> io::Result<Option<Self>> {
         let current = front.current();
         let mut groups = current.compiled.site().groups.iter();
-        if !front.embedded.get() || !groups.any(|group| !group.service() && group.processes > 1) {
+        if !front.embedded.get() || !groups.any(|group| group.embedded && group.processes > 1) {
             return Ok(None);
         }
         let socket = watch_readable(socket.try_clone()?)?;
@@ -84,9 +84,9 @@ impl Courtesy {
     }
 }
 
-/// The process group: in embedded mode there is one.
+/// The process group of this process. Of what goes to others, no process is busier than another one.
 fn group(front: &Front) -> Option<Rc<Pool>> {
-    front.pools.borrow().values().next().cloned()
+    front.pool(&front.own_group.borrow())
 }
 
 /// Whether requests of this process should go to others.

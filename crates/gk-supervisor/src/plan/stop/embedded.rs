@@ -1,5 +1,6 @@
-//! Embedded mode in the plan: the workers have the clients, and the front process only tells of them. So at a stop the workers leave
-//! first, each when its own connections have ended, and the front is stopped when they are gone.
+//! Embedded mode in the plan: workers have the clients, and the front process only tells of them. So at a stop these workers leave
+//! first, each when its own connections have ended; the front is stopped when they are gone, and then the workers of other process groups,
+//! which had requests from them.
 
 use super::super::Plan;
 use super::super::action::Action;
@@ -14,12 +15,12 @@ const SLACK: Duration = Duration::from_millis(500);
 impl Plan {
     /// The server stops: every worker closes its listeners and finishes its requests. No other one takes its place.
     pub(in crate::plan) fn let_embedded_leave(&mut self, window: Option<Duration>, now: Duration) {
-        for slot in self.groups.iter_mut().filter(|g| !g.spec.service()).flat_map(|g| &mut g.slots) {
+        for slot in self.groups.iter_mut().filter(|g| g.spec.embedded).flat_map(|g| &mut g.slots) {
             (slot.worker, slot.due, slot.retry) = (None, None, None);
         }
         // Where another server has taken over, an idle connection may send one more request.
         let reason = if self.has_handed_over() { "handed_over" } else { "shutdown_signal" };
-        let of_clients = |w: &&WorkerHandle| !w.service();
+        let of_clients = |w: &&WorkerHandle| w.embedded;
         let all: Vec<u64> = self.workers.values().filter(of_clients).map(|w| w.worker).collect();
         for worker in all {
             let Some(handle) = self.workers.get_mut(&worker) else { continue };
@@ -38,7 +39,7 @@ impl Plan {
 
     /// Stops the front once the last worker with clients is gone.
     pub(in crate::plan) fn stop_front_of_embedded(&mut self, now: Duration) {
-        if !self.embedded || !self.stop.begun() || self.workers.values().any(|worker| !worker.service()) {
+        if !self.embedded() || !self.stop.begun() || self.workers.values().any(|worker| worker.embedded) {
             return;
         }
         match self.front.state {
@@ -50,23 +51,21 @@ impl Plan {
 
     /// Whether clients are still served although the front is gone.
     pub(in crate::plan) fn embedded_serve_on(&self) -> bool {
-        self.embedded && self.stop.is_graceful() && self.workers.values().any(|worker| !worker.service())
+        self.stop.is_graceful() && self.workers.values().any(|worker| worker.embedded)
     }
 
     /// A worker that takes connections hears what load balancers are told.
     pub(in crate::plan) fn tell_embedded_of_drain(&mut self, worker: u64) {
-        if self.embedded && self.stop.drains() {
+        let is_embedded = self.workers.get(&worker).is_some_and(|worker| worker.embedded);
+        if is_embedded && self.stop.drains() {
             self.out.push(Action::ToWorker { worker, message: ToWorker::Drain { on: true } });
         }
     }
 
     /// All of them hear it.
     pub(in crate::plan) fn tell_every_embedded_of_drain(&mut self) {
-        if !self.embedded {
-            return;
-        }
         let on = self.stop.drains();
-        let of_clients = |w: &&WorkerHandle| w.reads_messages() && w.linked;
+        let of_clients = |w: &&WorkerHandle| w.embedded && w.reads_messages() && w.linked;
         let all: Vec<u64> = self.workers.values().filter(of_clients).map(|w| w.worker).collect();
         for worker in all {
             self.out.push(Action::ToWorker { worker, message: ToWorker::Drain { on } });

@@ -3,7 +3,8 @@
 use super::*;
 
 fn serving(processes: u32) -> Table {
-    let outline = ConfigurationOutline { embedded: true, ..outline(1, &[("a", processes)]) };
+    let group = ProcessGroup { embedded: true, ..group("a", processes) };
+    let outline = outline_of(1, vec![group]);
     let mut t = Table::start(outline, Duration::from_secs(100));
     t.front_ready();
     (1..=u64::from(processes)).for_each(|worker| t.ready(worker));

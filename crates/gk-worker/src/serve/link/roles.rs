@@ -138,6 +138,24 @@ impl<T> Roles<T> {
         held
     }
 
+    /// The reader's role belongs to a thread that takes no requests, from now on and for good: it reads without it and hands out
+    /// by [`Roles::hand`]. Other threads find the role taken.
+    pub(super) fn occupy(&self) {
+        self.lock().reading = true;
+    }
+
+    /// Hands out what the thread of [`Roles::occupy`] has read; `hand_out` returns false at the end of the stream.
+    pub(super) fn hand(&self, hand_out: impl FnOnce(&mut T) -> bool) -> Held<'_, T> {
+        let mut held = self.lock();
+        let goes_on = hand_out(&mut held.stream);
+        if !goes_on {
+            self.wake_everyone(&mut held);
+        } else if held.waiting > 0 {
+            self.progress.notify_all();
+        }
+        held
+    }
+
     /// Wakes every idle and waiting thread.
     pub(super) fn wake_everyone(&self, held: &mut Guarded<T>) {
         for thread in held.idle.drain(..) {
