@@ -31,7 +31,7 @@ pub fn choose(raw: &mut Raw, surroundings: &Surroundings, journal: &mut Journal)
     }
     let Some((group, word)) = raw.groups.iter_mut().find(|(group, _)| !group.service()) else { return };
     group.embedded = true;
-    if word.text.is_empty() || raw.embedded.beside {
+    if word.text.is_empty() {
         count(&raw.embedded, group);
     }
 }
@@ -42,7 +42,7 @@ fn add(raw: &mut Raw, name: &str, word: &Word, journal: &mut Journal) {
         let message = format!("`{name}` is the name of the process group that {} adds", word.text);
         journal.say(Complaint::error(message).at(declared).hint("choose another name"));
     }
-    raw.groups.insert(0, (ProcessGroup::named(name), word.clone()));
+    raw.groups.insert(0, (ProcessGroup::named(name), Word::default()));
 }
 
 /// Apache's words for the processes, for the group that nobody declared.
@@ -55,7 +55,7 @@ fn count(words: &RawEmbedded, group: &mut ProcessGroup) {
 
 /// With more than one front, the group whose processes they are: after all others, so that no request is given to it by default.
 fn add_fronts(raw: &mut Raw, surroundings: &Surroundings, journal: &mut Journal) {
-    let Some((word, number)) = raw.embedded.fronts.clone() else { return };
+    let Some((_, number)) = raw.embedded.fronts else { return };
     let cpus = surroundings.machine.map_or(1, |machine| machine.cpus);
     let number = if number == 0 { (cpus / CPUS_OF_A_FRONT).max(1) } else { number };
     if number == 1 {
@@ -75,7 +75,7 @@ fn add_fronts(raw: &mut Raw, surroundings: &Surroundings, journal: &mut Journal)
         graceful_timeout: longest,
         ..ProcessGroup::named(FRONTS)
     };
-    raw.groups.push((group, word));
+    raw.groups.push((group, Word::default()));
 }
 
 /// What cannot be said beside it.

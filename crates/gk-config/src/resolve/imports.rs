@@ -8,6 +8,7 @@ use crate::directives::raw::{Raw, RawMount};
 use crate::place::handlers::{Handler, WSGI};
 use crate::place::script_name_end;
 use crate::site::{Host, ImportScript, Listen, MountTarget, Settings};
+use crate::token::Word;
 use crate::source::Source;
 use std::path::Path;
 
@@ -61,8 +62,10 @@ fn push(imports: &mut Vec<ImportScript>, script: ImportScript) {
 fn check_order(raw: &Raw, mount: &RawMount, journal: &mut Journal) {
     let RawMount { mount, word, groups_above } = mount;
     let (Some(group), Some(_)) = (&mount.process_group, &mount.application_group) else { return };
-    let at = raw.groups.iter().position(|(declared, _)| declared.name == *group);
-    if at.is_some_and(|at| at >= *groups_above && raw.groups[at].1 != Default::default()) {
+    // Those that nobody declared have no place in the file.
+    let mut declared = raw.groups.iter().filter(|(_, word)| *word != Word::default());
+    let at = declared.position(|(declared, _)| declared.name == *group);
+    if at.is_some_and(|at| at >= *groups_above) {
         let message =
             format!("the process group `{group}` is declared below this alias, which preloads its script");
         journal.say(Complaint::error(message).at(word).hint("move WSGIDaemonProcess above it"));

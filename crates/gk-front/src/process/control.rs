@@ -121,7 +121,7 @@ impl Control {
         match message {
             ToFront::Worker { worker, process_group, pid, threads, imported } => {
                 let info = WorkerInfo { worker, process_group, pid, threads, imported };
-                if front.embedded.get() && pid == std::process::id() {
+                if info.is_this_process() {
                     front.own_group.borrow_mut().clone_from(&info.process_group);
                     front.number_requests_of(worker);
                     front.passing.get().into_iter().for_each(|passing| passing.begin(worker));
@@ -287,7 +287,7 @@ async fn tend(front: Rc<Front>, link: Rc<Link>, control: Rc<AsyncFd<OwnedFd>>) {
             }
         }
         // The front of one worker goes on giving it requests until that worker's main thread says `Stop`, which this wakes.
-        LinkEvent::Leaving(_) if front.embedded.get() => send(&FromFront::Drained { worker }),
+        LinkEvent::Leaving(_) if link.info.is_this_process() => send(&FromFront::Drained { worker }),
         LinkEvent::Leaving(reason) => {
             front.tell(&ToAdmin::Leaving { worker, reason });
             leave(&front, &link);

@@ -15,6 +15,13 @@ pub struct WorkerInfo {
     pub imported: bool,
 }
 
+impl WorkerInfo {
+    /// Whether this front is the HTTP side of that worker.
+    pub fn is_this_process(&self) -> bool {
+        self.pid == std::process::id()
+    }
+}
+
 /// The end of a worker's process.
 #[derive(Debug, Clone)]
 pub struct WorkerExit {

@@ -1,0 +1,203 @@
+"""Several processes that speak HTTP send requests to the same workers: `--fronts`, and daemon groups beside the embedded one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import client
+import pytest
+from client import message
+from harness import until
+from running import Gilkeeper
+
+pytestmark = pytest.mark.of_daemon_mode("it asks for the arrangement that it tests")
+
+Start = Callable[..., Gilkeeper]
+# Tells which process answers, in which group, and how long the body was. `/slow` waits until there is a file `go`.
+APPLICATION = """
+import os, pathlib, time
+HERE = pathlib.Path(__file__).parent
+RELEASE = "first"
+def application(environ, start_response):
+    while environ["PATH_INFO"].endswith("/slow") and not (HERE / "go").exists():
+        time.sleep(0.01)
+    body = f"{os.getpid()} {environ['mod_wsgi.process_group']} {RELEASE} {len(environ['wsgi.input'].read())}".encode()
+    if environ["PATH_INFO"].endswith("/large"):
+        body += b" " + b"x" * 3_000_000
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
+    return [body]
+"""
+FRONTS = ["{app}/wsgi.py", "--fronts", "2", "--processes", "2", "--threads", "2", "--graceful-timeout", "20", "--log-level", "info"]
+BESIDE = """
+GilkeeperEmbedded Beside
+StartServers 2
+ThreadsPerChild 2
+WSGIDaemonProcess api processes=1 threads=2 graceful-timeout=20
+WSGIScriptAlias /api ${APP}/wsgi.py process-group=api application-group=%{GLOBAL}
+WSGIScriptAlias / ${APP}/wsgi.py process-group=%{GLOBAL} application-group=%{GLOBAL}
+"""
+
+
+def application(folder: Path) -> list[Path]:
+    (folder / "wsgi.py").write_text(APPLICATION)
+    return [folder / "wsgi.py"]
+
+
+class Clients:
+    """Ask on kept connections until they are told to end, and note what is no whole answer with 200."""
+
+    def __init__(self, server: Gilkeeper, paths: list[str], number: int = 6) -> None:
+        self.server, self.paths = server, paths
+        self.ended, self.failures, self.answered = threading.Event(), [], 0
+        self.threads = [threading.Thread(target=self.ask) for _ in range(number)]
+        [one.start() for one in self.threads]
+
+    def ask(self) -> None:
+        while not self.ended.is_set():
+            with self.server.connect() as connection:
+                kept = True
+                for path in self.paths * 1000:
+                    if self.ended.is_set() or not kept:
+                        break
+                    body = b"y" * 100_000 if path.endswith("/up") else b""
+                    try:
+                        connection.send(message("POST" if body else "GET", path, {}, body))
+                        response = connection.response()
+                    except (client.Broken, OSError) as problem:
+                        self.failures.append(f"{path}: {problem!r}")
+                        break
+                    if response.status != 200 or int(response.body.split()[3]) != len(body):
+                        self.failures.append(f"{path}: {response.status} {response.body[:80]!r}")
+                    self.answered += 1
+                    kept = response.get("Connection") != "close"
+
+    def wait(self, more: int = 200) -> None:
+        """Waits for so many more answers."""
+        wanted = self.answered + more
+        until(lambda: self.answered >= wanted or not any(one.is_alive() for one in self.threads), f"{more} more answers", 30)
+
+    def end(self) -> list[str]:
+        self.ended.set()
+        [one.join() for one in self.threads]
+        return self.failures
+
+
+def answer(server: Gilkeeper, path: str) -> tuple[int, str]:
+    pid, group = server.ask(path).body.decode().split()[:2]
+    return int(pid), group
+
+
+def test_two_fronts_send_requests_to_each_worker_and_lose_none_in_kills_and_reloads(gilkeeper: Start, tmp_path: Path) -> None:
+    server = gilkeeper(application(tmp_path), arguments=FRONTS)
+    server.wait_workers(4)
+    fronts, workers = set(server.workers("fronts")), set(server.workers("default"))
+    assert len(fronts) == len(workers) == 2
+    clients = Clients(server, ["/", "/up"])
+    try:
+        clients.wait()
+        # A worker that dies: what it had not begun, and what may be asked again, goes to the other one.
+        for _ in range(2):
+            victim = server.workers("default")[0]
+            os.kill(victim, signal.SIGKILL)
+            until(lambda gone=victim: len(now := server.workers("default")) == 2 and gone not in now, "another one serves", 30)
+            clients.wait(50)
+    finally:
+        failures = clients.end()
+    # A POST that had begun in the killed process is not asked again.
+    assert [one for one in failures if not one.startswith("/up: 50")] == []
+    clients = Clients(server, ["/", "/up", "/large"])
+    try:
+        before = set(server.workers())
+        for number in range(2):
+            (server.root / "app/wsgi.py").write_text(APPLICATION.replace("first", f"release{number}"))
+            told = server.tell("reload")
+            assert told.returncode == 0, told.stderr
+            clients.wait(50)
+        until(lambda: not before & {one["pid"] for one in server.status()["workers"]}, "the old processes have left", 30)
+        assert b"release1" in server.ask("/").body
+    finally:
+        assert clients.end() == []
+
+
+def test_a_front_that_dies_takes_its_connections_and_no_worker(gilkeeper: Start, tmp_path: Path) -> None:
+    server = gilkeeper(application(tmp_path), arguments=FRONTS)
+    server.wait_workers(4)
+    workers = set(server.workers("default"))
+    with server.connect() as held:
+        held.send(message("GET", "/slow"))
+        until(lambda: sum(one["busy"] for one in server.status()["workers"]) == 1, "it runs", 20)
+        for victim in server.workers("fronts"):
+            os.kill(victim, signal.SIGKILL)
+            until(lambda gone=victim: len(now := server.workers("fronts")) == 2 and gone not in now, "another front serves", 30)
+            assert server.ask("/").status == 200
+        with pytest.raises((client.Broken, OSError)):
+            held.response()
+    (server.root / "app/go").touch()
+    until(lambda: sum(one["busy"] for one in server.status()["workers"]) == 0, "its request ends", 20)
+    # No thread is lost with it.
+    assert {answer(server, "/")[0] for _ in range(10)} <= workers
+    assert set(server.workers("default")) == workers
+    # A new front process has the same workers.
+    os.kill(server.front(), signal.SIGKILL)
+    until(lambda: server.status()["front"]["restarts"] == 1 and server.status()["front"]["state"] == "ready", "another front process", 30)
+    assert {answer(server, "/")[0] for _ in range(10)} <= workers
+
+
+def test_each_front_gets_its_turn_at_a_busy_worker(gilkeeper: Start, tmp_path: Path) -> None:
+    options = ["{app}/wsgi.py", "--fronts", "2", "--processes", "1", "--threads", "1", "--log-level", "info"]
+    server = gilkeeper(application(tmp_path), arguments=options)
+    server.wait_workers(3)
+    # Many connections: both fronts have some, and more requests than the one thread can hold.
+    clients = Clients(server, ["/", "/up"], 24)
+    try:
+        clients.wait(1000)
+    finally:
+        failures = clients.end()
+    assert failures == []
+    until(lambda: not any(server.status()["front"]["queued"].values()), "nothing is left in a queue", 20)
+
+
+def test_daemon_groups_stand_beside_the_embedded_one(gilkeeper: Start, tmp_path: Path) -> None:
+    server = gilkeeper(application(tmp_path), BESIDE)
+    server.wait_workers(3)
+    embedded, daemon = set(server.workers("global")), set(server.workers("api"))
+    assert (len(embedded), len(daemon)) == (2, 1)
+    with server.connect() as connection:
+        for path, group, pids in [("/", "global", embedded), ("/api", "api", daemon), ("/", "global", embedded), ("/api/up", "api", daemon)]:
+            connection.send(message("POST", path, {}, b"y" * 300_000))
+            pid, name, _, length = connection.response().body.split()
+            assert (name.decode(), int(length)) == (group, 300_000) and int(pid) in pids
+    clients = Clients(server, ["/", "/api/large", "/api/up"])
+    try:
+        clients.wait(50)
+        for asked in (["reload"], ["reload", "api"], ["reload", "global"]):
+            (server.root / "app/wsgi.py").write_text(APPLICATION.replace("first", "-".join(asked)))
+            told = server.tell(*asked)
+            assert told.returncode == 0, told.stderr
+            clients.wait(50)
+        # The script is one, so its change reloads both groups.
+        until(lambda: all(b"reload-global" in server.ask(path).body for path in ("/", "/api")), "the new code answers", 20)
+        requests = clients.answered
+        until(lambda: server.status()["front"]["requests"] >= requests, "they are counted", 20)
+    finally:
+        assert clients.end() == []
+
+
+def test_a_stop_lets_a_request_in_a_daemon_group_end_that_came_through_an_embedded_process(
+    gilkeeper: Start, tmp_path: Path
+) -> None:
+    server = gilkeeper(application(tmp_path), BESIDE)
+    server.wait_workers(3)
+    with server.connect() as one, server.connect() as two:
+        one.send(message("GET", "/api/slow"))
+        two.send(message("GET", "/slow"))
+        until(lambda: sum(one["busy"] for one in server.status()["workers"]) == 2, "both run", 20)
+        server.process.send_signal(signal.SIGTERM)
+        until(lambda: "the server stops" in server.console() + server.log(), "it stops", 20)
+        (server.root / "app/go").touch()
+        assert b" api " in one.response().body and b" global " in two.response().body
+    assert server.process.wait(30) == 0
