@@ -105,6 +105,30 @@ def test_requests_that_came_before_the_stop_are_answered(gilkeeper: Start) -> No
     assert ended(server) == 0
 
 
+def test_a_stopping_server_refuses_new_clients_at_once(gilkeeper: Start) -> None:
+    """Met: clients could connect for as long as one request ran, and got a reset at the end."""
+    server = gilkeeper([APPS / "probes.py"], arguments=["{app}/probes.py", "--threads", "3", "--graceful-timeout", "20"])
+    server.ask("/single")
+
+    def refuses() -> bool:
+        try:
+            server.connect().close()
+        except ConnectionRefusedError:
+            return True
+        return False
+
+    with server.connect() as running:
+        running.send(client.message("GET", "/counted?key=x&n=50&how=slow"))
+        assert running.head().status == 200
+        assert server.process is not None
+        server.process.send_signal(signal.SIGTERM)
+        until(refuses, "clients are refused", 20)
+        # Nobody reads it meanwhile, so it runs.
+        body, whole = running.chunks()
+        assert whole and len(body) == 50 * 65536
+    assert ended(server) == 0
+
+
 def test_a_second_signal_hurries_and_says_so(gilkeeper: Start) -> None:
     given = ["{app}/streaming.py", "--graceful-timeout", "60", *TOLD]
     server = gilkeeper([Path(__file__).with_name("streaming.py")], arguments=given)

@@ -304,14 +304,61 @@ fn embedded_mode_is_asked_for() {
     }
     let refused = [
         ("WSGIRestrictEmbedded On", "WSGIRestrictEmbedded forbids embedded mode"),
-        ("WSGIDaemonProcess a\nWSGIDaemonProcess b", "there is one process group for requests"),
+        ("WSGIDaemonProcess a\nWSGIDaemonProcess b", "makes the one process group embedded"),
         ("WSGIDaemonProcess a user=#1000", "user= is for daemon mode"),
         ("WSGIDaemonProcess a chroot=/srv", "chroot= is for daemon mode"),
         ("StartServers many", "StartServers"),
+        ("GilkeeperFronts 2", "each process of embedded mode is a front"),
     ];
     for (text, wanted) in refused {
         let loaded = read(&format!("GilkeeperEmbedded On\n{text}\n"));
         assert!(loaded.site.is_none(), "{text}");
+        assert!(
+            loaded.diagnostics.iter().any(|d| d.message.contains(wanted)),
+            "{text}: {:?}",
+            loaded.diagnostics
+        );
+    }
+}
+
+#[test]
+fn the_embedded_group_stands_beside_declared_ones() {
+    let text = "GilkeeperEmbedded Beside\nStartServers 3\nThreadsPerChild 7\nWSGIDaemonProcess a\nWSGIDaemonProcess b\n\
+                WSGIScriptAlias /a /srv/a.wsgi process-group=a\nWSGIScriptAlias / /srv/b.wsgi process-group=%{GLOBAL}\n";
+    let site = site(text);
+    let groups: Vec<_> = site.groups.iter().map(|g| (&*g.name, g.embedded, g.processes, g.threads)).collect();
+    assert_eq!(groups, [("global", true, 3, 7), ("a", false, 1, 15), ("b", false, 1, 15)]);
+    let mounts: Vec<_> = site.hosts[0].mounts.iter().map(|mount| mount.process_group.as_deref()).collect();
+    assert_eq!(mounts, [Some("a"), Some("global")]);
+    // Alone it is as with `On`.
+    let alone = self::site("GilkeeperEmbedded Beside\nStartServers 2\n");
+    let groups: Vec<_> = alone.groups.iter().map(|g| (&*g.name, g.embedded, g.processes)).collect();
+    assert_eq!(groups, [("default", true, 2)]);
+    let taken = read("GilkeeperEmbedded Beside\nWSGIDaemonProcess global\n");
+    assert!(
+        taken.diagnostics.iter().any(|d| d.message.contains("`global` is the name of the process group"))
+    );
+}
+
+#[test]
+fn fronts_are_a_group_of_their_own() {
+    let fronts = |text: &str| {
+        let site = site(text);
+        let groups = site.groups.iter().map(|g| (g.name.clone(), g.embedded, g.processes));
+        (site.embedded, groups.collect::<Vec<_>>())
+    };
+    let one = (false, vec![("default".to_owned(), false, 1)]);
+    assert_eq!(fronts("GilkeeperFronts 1"), one);
+    // The machine is not known here.
+    assert_eq!(fronts("GilkeeperFronts auto"), one);
+    let several = fronts("GilkeeperFronts 3\nWSGIDaemonProcess a processes=2");
+    assert_eq!(several, (true, vec![("a".to_owned(), false, 2), ("fronts".to_owned(), true, 3)]));
+    for (text, wanted) in [
+        ("GilkeeperFronts none", "GilkeeperFronts"),
+        ("GilkeeperFronts 0", "GilkeeperFronts"),
+        ("GilkeeperFronts 2\nWSGIDaemonProcess fronts", "`fronts` is the name of the process group"),
+    ] {
+        let loaded = read(text);
         assert!(
             loaded.diagnostics.iter().any(|d| d.message.contains(wanted)),
             "{text}: {:?}",

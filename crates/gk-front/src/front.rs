@@ -130,6 +130,8 @@ pub struct Front {
     pub leftovers: Leftovers,
     /// Notified when `stopping` is set.
     pub stop: Notify,
+    /// Listeners that still accept.
+    pub accepting: Cell<usize>,
     /// Notified when a connection ends.
     pub conn_ended: Notify,
     /// Notified when a connection begins.
@@ -207,6 +209,7 @@ impl Front {
             malformed: Cell::new(0),
             leftovers: Leftovers::default(),
             stop: Notify::new(),
+            accepting: Cell::new(0),
             conn_ended: Notify::new(),
             conn_began: Notify::new(),
             link_opened: Notify::new(),

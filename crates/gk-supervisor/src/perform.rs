@@ -204,6 +204,7 @@ impl World {
                 let found = child.is_some_and(|child| is_traced(child.pid));
                 self.events.push_back(Event::LookedForDebugger { worker, found });
             }
+            Action::CloseListeners => self.listeners.close(),
             Action::ReadConfiguration => self.read_configuration(),
             Action::Adopt { configuration, generation } => self.adopt(configuration, generation),
             Action::Forget { configuration } => self.forget(configuration),

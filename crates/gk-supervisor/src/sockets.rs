@@ -33,7 +33,8 @@ pub struct Listeners {
 
 #[derive(Debug)]
 struct Listener {
-    socket: OwnedFd,
+    /// `None`: closed, as the server stops.
+    socket: Option<OwnedFd>,
     setup: ListenerSetup,
     purpose: Purpose,
     file: Option<PathBuf>,
@@ -151,7 +152,8 @@ impl Listeners {
             let is_admin = matches!(purpose, Purpose::Admin(_));
             let tls = is_admin && site.measurements.admin_tls.is_some();
             let setup = ListenerSetup { address: address.clone(), tls };
-            let listener = Listener { socket: one.socket, setup, purpose, file: one.file, owns_file: false };
+            let listener =
+                Listener { socket: Some(one.socket), setup, purpose, file: one.file, owns_file: false };
             match is_admin {
                 true if admin.is_some() => {
                     return Err(StartError(format!(
@@ -208,13 +210,13 @@ impl Listeners {
     ) -> Result<(), StartError> {
         let address = Address::of(&socket)?.to_string();
         let setup = ListenerSetup { address, tls };
-        self.sockets.push(Listener { socket, setup, purpose, file, owns_file: true });
+        self.sockets.push(Listener { socket: Some(socket), setup, purpose, file, owns_file: true });
         Ok(())
     }
 
     /// Descriptors in order.
     pub fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.sockets.iter().map(|one| one.socket.as_fd())
+        self.sockets.iter().filter_map(|one| Some(one.socket.as_ref()?.as_fd()))
     }
 
     /// Descriptions in the same order.
@@ -225,7 +227,7 @@ impl Listeners {
     /// Those for clients, with their descriptions.
     pub fn of_clients(&self) -> impl Iterator<Item = (&ListenerSetup, BorrowedFd<'_>)> {
         let clients = self.sockets.iter().filter(|one| matches!(one.purpose, Purpose::Clients(_)));
-        clients.map(|one| (&one.setup, one.socket.as_fd()))
+        clients.filter_map(|one| Some((&one.setup, one.socket.as_ref()?.as_fd())))
     }
 
     /// URLs for clients; the site says where TLS is spoken.
@@ -243,7 +245,15 @@ impl Listeners {
 
     /// Each socket with its purpose and the file that its last owner removes, for the server that replaces this one.
     pub fn estate(&self) -> impl Iterator<Item = (BorrowedFd<'_>, &Purpose, Option<&PathBuf>)> {
-        self.sockets.iter().map(|one| (one.socket.as_fd(), &one.purpose, one.file.as_ref()))
+        let open = self.sockets.iter().filter_map(|one| Some((one, one.socket.as_ref()?.as_fd())));
+        open.map(|(one, socket)| (socket, &one.purpose, one.file.as_ref()))
+    }
+
+    /// Closes the sockets for clients: the server stops, and clients are refused as soon as its processes have closed them, too. While
+    /// one copy is open, the kernel would let clients connect whom nobody serves.
+    pub fn close(&mut self) {
+        let clients = self.sockets.iter_mut().filter(|one| matches!(one.purpose, Purpose::Clients(_)));
+        clients.for_each(|one| one.socket = None);
     }
 
     /// The server before is replaced: its socket files are this one's.

@@ -120,6 +120,7 @@ fn main() {
         scoreboard: false,
         unread: false,
         embedded: None,
+        several_fronts: false,
     };
     gk_python::entry::embed(|py| gk_worker::run_measured(py, control, setup, scoreboard));
     let _ = front.join();

@@ -70,7 +70,9 @@ fn embedded(scope: &mut Scope, words: &[Word]) -> Applied {
     let beside = words[0].text.eq_ignore_ascii_case("beside");
     let switched = || {
         let switched = values::switch(scope.name, &words[0], &words[0].text);
-        switched.map_err(|complaint| complaint.hint("On, Off, or Beside, which leaves the declared groups as they are"))
+        switched.map_err(|complaint| {
+            complaint.hint("On, Off, or Beside, which leaves the declared groups as they are")
+        })
     };
     let on = beside || switched()?;
     scope.raw.embedded.on = on.then(|| words[0].clone());

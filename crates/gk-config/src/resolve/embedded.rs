@@ -23,7 +23,8 @@ pub fn choose(raw: &mut Raw, surroundings: &Surroundings, journal: &mut Journal)
         && *number != 1
     {
         let message = "each process of embedded mode is a front: GilkeeperFronts counts those of daemon mode";
-        journal.say(Complaint::error(message).at(fronts).hint("take out GilkeeperFronts or GilkeeperEmbedded"));
+        journal
+            .say(Complaint::error(message).at(fronts).hint("take out GilkeeperFronts or GilkeeperEmbedded"));
     }
     let implied = |(group, word): &(ProcessGroup, Word)| !group.service() && word.text.is_empty();
     if raw.embedded.beside && !raw.groups.iter().any(implied) {

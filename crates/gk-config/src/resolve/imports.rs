@@ -8,8 +8,8 @@ use crate::directives::raw::{Raw, RawMount};
 use crate::place::handlers::{Handler, WSGI};
 use crate::place::script_name_end;
 use crate::site::{Host, ImportScript, Listen, MountTarget, Settings};
-use crate::token::Word;
 use crate::source::Source;
+use crate::token::Word;
 use std::path::Path;
 
 /// All imports, without doubles.

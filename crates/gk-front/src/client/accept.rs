@@ -48,6 +48,7 @@ pub fn listen(front: &Rc<Front>, sockets: Vec<OwnedFd>) -> Result<(), String> {
         } else {
             Listener::Tcp(TcpListener::from_std(socket.into()).map_err(unusable)?)
         };
+        front.accepting.set(front.accepting.get() + 1);
         spawn_local(accept(Rc::clone(front), listener, courtesy, number));
     }
     spawn_local(moving::take(Rc::clone(front)));
@@ -60,15 +61,12 @@ async fn accept(front: Rc<Front>, listener: Listener, courtesy: Option<Courtesy>
     while !front.stopping.get() {
         let accepted = tokio::select! {
             biased;
-            () = front.stop.notified() => return,
+            () = front.stop.notified() => break,
             accepted = next_in_turn(&front, &listener, courtesy.as_ref()) => accepted,
         };
         match accepted {
-            Ok((stream, mut endpoints)) => {
-                endpoints.listener = number;
-                endpoints.https = speaks_tls(&front, &endpoints);
-                endpoints.proxied = is_proxied(&front, &endpoints);
-                admit(&front, stream, endpoints).await;
+            Ok((stream, endpoints)) => {
+                admit(&front, stream, endpoints, number).await;
                 if courtesy.is_some() {
                     // Its request takes a thread, maybe the last one.
                     tokio::task::yield_now().await;
@@ -90,10 +88,31 @@ async fn accept(front: Rc<Front>, listener: Listener, courtesy: Option<Courtesy>
             }
         }
     }
+    // Whom the kernel has let connect meanwhile would meet a reset when the socket closes.
+    if courtesy.is_none() && !front.is_patient.get() {
+        tokio::task::yield_now().await;
+        while let Some((stream, endpoints)) = next_now(&listener).await {
+            admit(&front, stream, endpoints, number).await;
+        }
+    }
+    front.accepting.set(front.accepting.get() - 1);
+    front.conn_ended.notify_waiters();
+}
+
+/// A connection that is there already.
+async fn next_now(listener: &Listener) -> Option<(Socket, Endpoints)> {
+    tokio::select! {
+        biased;
+        accepted = next(listener) => accepted.ok(),
+        () = std::future::ready(()) => None,
+    }
 }
 
 /// Serves a new connection, when there is a place for it.
-async fn admit(front: &Rc<Front>, stream: Socket, endpoints: Endpoints) {
+async fn admit(front: &Rc<Front>, stream: Socket, mut endpoints: Endpoints, listener: usize) {
+    endpoints.listener = listener;
+    endpoints.https = speaks_tls(front, &endpoints);
+    endpoints.proxied = is_proxied(front, &endpoints);
     // The client of a proxy gets its place when it is known.
     let peer = endpoints.address.filter(|_| !endpoints.proxied);
     let current = front.current();

@@ -29,9 +29,9 @@ pub async fn stop(front: &Rc<Front>, timeout: Duration) {
     }
 }
 
-/// Waits until no connection is open.
+/// Waits until no connection is open, and none can come.
 async fn all_closed(front: &Front) {
-    while !front.conns.borrow().is_empty() {
+    while !front.conns.borrow().is_empty() || front.accepting.get() > 0 {
         front.conn_ended.notified().await;
     }
 }

@@ -8,6 +8,7 @@ mod pieces;
 pub mod pulse;
 pub mod reader;
 pub mod requests;
+mod room;
 pub mod spooler;
 pub mod writer;
 
@@ -15,7 +16,7 @@ use bytes::{Buf, BytesMut};
 use gk_sys::memory::SharedPage;
 use gk_sys::memory::channel::{self, End, Receiver, Room, Sender, Watch};
 use gk_wire::frame::{self, HEADER_LEN, Hello, INITIAL_WINDOW, MAX_PAYLOAD, ToWorkerFrame};
-use gk_wire::page::{LOAD, SERVICE, STARTED, TAKEN_BACK};
+use gk_wire::page::{STARTED, TAKEN_BACK};
 use gk_wire::{PACKAGE_VERSION, PROTOCOL_VERSION};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::io;
@@ -26,7 +27,7 @@ use std::task::{Context, Poll, Waker};
 use tokio::sync::Notify;
 
 use crate::process::clock::Clock;
-use crate::worker::balance::{AHEAD_NANOS, Balance};
+use crate::worker::balance::Balance;
 use crate::worker::held::{HeldResponse, Origin};
 use crate::worker::info::{WorkerExit, WorkerInfo};
 use crate::worker::link::blocks::LinkBlocks;
@@ -168,11 +169,6 @@ impl Link {
         self.clock.coarse()
     }
 
-    /// Requests that the worker has not ended.
-    pub fn in_flight(&self) -> u32 {
-        self.in_flight.get()
-    }
-
     /// A line about a free-threaded worker that has a GIL again.
     pub fn remark(&self) -> Option<String> {
         let (module, _) = self.gil_returned.get()?;
@@ -180,36 +176,6 @@ impl Link {
         Some(format!(
             "process group '{process_group}': worker {worker} (pid {pid}) has a GIL again, {module} turned it on"
         ))
-    }
-
-    /// Whether another request may go here now.
-    pub fn has_room(&self, now_micros: u64) -> bool {
-        self.state.get() == LinkState::Open
-            && !self.is_away()
-            && self.in_flight.get() < self.limit(now_micros)
-            // What it has from other fronts counts, but each front may have one there: its end wakes those that wait here.
-            && (self.in_flight.get() == 0 || self.load() < self.limit(now_micros))
-    }
-
-    /// Requests that the worker has not ended, those of other fronts among them.
-    pub fn load(&self) -> u32 {
-        let others = self.watch.word(LOAD).load(Ordering::Relaxed);
-        self.in_flight.get().saturating_add(u32::try_from(others).unwrap_or(u32::MAX))
-    }
-
-    /// Whether a request here would wait for a thread, and noticeably.
-    pub fn is_behind(&self, now_micros: u64) -> bool {
-        let is_quick = self.service() < AHEAD_NANOS && self.has_room(now_micros);
-        self.in_flight.get() >= self.info.threads && !is_quick
-    }
-
-    /// Nanoseconds that a request takes there, smoothed; 0: not known.
-    fn service(&self) -> u64 {
-        self.watch.word(SERVICE).load(Ordering::Relaxed)
-    }
-
-    fn limit(&self, now_micros: u64) -> u32 {
-        self.balance.borrow().limit(now_micros, self.in_flight.get(), self.service())
     }
 
     /// Reserves a place for a request.

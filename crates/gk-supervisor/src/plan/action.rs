@@ -62,6 +62,8 @@ pub enum Action {
         /// `None`: the front.
         worker: Option<u64>,
     },
+    /// Close the listening sockets for clients: the server stops.
+    CloseListeners,
     /// Read the configuration again; an `Event::Configured` follows.
     ReadConfiguration,
     /// Make a configuration the current one and forget all others.

@@ -260,6 +260,7 @@ impl Plan {
     }
 
     fn begin_stop(&mut self, now: Duration) {
+        self.out.push(Action::CloseListeners);
         if self.has_handed_over() {
             if self.front.listens() {
                 self.out.push(Action::ToFront(ToFront::HandedOver));

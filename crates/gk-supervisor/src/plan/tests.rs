@@ -245,6 +245,7 @@ fn words(action: &Action) -> Option<String> {
         Action::ToWorker { worker, message } => format!("worker {worker} {message:?}"),
         Action::SignalFront(signal) => format!("signal front {signal}"),
         Action::SignalWorker { worker, signal } => format!("signal {worker} {signal}"),
+        Action::CloseListeners => return None,
         Action::ReadConfiguration => "read".into(),
         Action::Adopt { configuration, .. } => format!("adopt c{configuration}"),
         Action::Forget { configuration } => format!("forget c{configuration}"),

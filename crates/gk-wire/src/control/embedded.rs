@@ -16,7 +16,7 @@ pub struct EmbeddedFigures {
     /// Requests finished.
     pub requests: u64,
     /// Requests that workers have from it and have not ended, by worker.
-    #[serde(deserialize_with = "super::numbered")]
+    #[serde(deserialize_with = "super::figures::numbered")]
     pub in_flight: BTreeMap<u64, u64>,
     /// Requests that wait, by process group.
     pub queued: BTreeMap<String, u64>,

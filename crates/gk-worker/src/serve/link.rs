@@ -298,8 +298,9 @@ impl Link {
             let filled = buffer.fill(wait);
             (buffer, filled)
         };
-        let mut held =
-            self.roles.read(held, receive, |(mut buffer, filled), stream| hand_out(&mut buffer, filled, stream));
+        let mut held = self
+            .roles
+            .read(held, receive, |(mut buffer, filled), stream| hand_out(&mut buffer, filled, stream));
         if held.stream.dropped.is_empty() {
             return held;
         }

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test's helpers fail the test")]
 #![allow(dead_code, reason = "each file of tests uses a part")]
 
+pub mod values;
+
 use bytes::BytesMut;
 use gk_sys::descriptors;
 use gk_sys::memory::SharedPage;
@@ -10,14 +12,14 @@ use gk_sys::memory::channel::blocks::Blocks;
 use gk_sys::memory::channel::{self, End, Receiver, Sender, Watch};
 use gk_wire::control::{self, FromWorker, ToWorker};
 use gk_wire::frame::{self, ToFrontFrame, ToWorkerFrame};
-use gk_wire::log::Level;
 use gk_wire::request::{Numbers, Profile, RequestWriter, Texts};
 use gk_wire::response::HeadView;
-use gk_wire::setup::{Import, LogSetup, ProcessGroup, WorkerSetup};
+use gk_wire::setup::WorkerSetup;
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+pub use values::{profile, setup};
 
 pub struct Answer {
     pub status: u16,
@@ -68,6 +70,57 @@ fn put_body(id: u32, body: &[u8], out: &mut BytesMut) {
 }
 
 impl Front {
+    /// Gives the worker a link as the front of that number.
+    fn link(
+        control: OwnedFd,
+        directory: PathBuf,
+        front: u64,
+        socket: OwnedFd,
+        theirs: OwnedFd,
+        page: OwnedFd,
+    ) -> Self {
+        let (sender, receiver) = channel::open(socket, SharedPage::map(&page).unwrap(), End::Front);
+        let message = gk_messages::encode(&ToWorker::Link { front });
+        descriptors::send(&control, &message, &[theirs.as_fd(), page.as_fd()]).unwrap();
+        Self {
+            blocks: sender.blocks(),
+            sender: RefCell::new(sender),
+            page: receiver.watch(),
+            receiver,
+            page_file: page,
+            control,
+            buffer: BytesMut::new(),
+            next: 0,
+            ended: HashSet::new(),
+            profile: 1,
+            directory,
+            scoreboard: None,
+            bodies: HashMap::new(),
+        }
+    }
+
+    fn greet(&mut self, number: u32, profile: &Profile) {
+        let mut out = BytesMut::new();
+        let hello = gk_wire::frame::Hello {
+            protocol: gk_wire::PROTOCOL_VERSION,
+            package: gk_wire::PACKAGE_VERSION.to_owned(),
+            pid: 1,
+        };
+        ToWorkerFrame::Hello(&serde_json::to_vec(&hello).unwrap()).encode(&mut out);
+        ToWorkerFrame::Profile { number, json: &serde_json::to_vec(profile).unwrap() }.encode(&mut out);
+        self.send(&out);
+    }
+
+    /// Another front of the same worker.
+    pub fn beside(&self, number: u64) -> Self {
+        let (socket, theirs) = descriptors::stream_pair().unwrap();
+        let page = SharedPage::create().unwrap();
+        let control = self.control.try_clone().unwrap();
+        let mut other = Self::link(control, self.directory.clone(), number, socket, theirs, page);
+        other.greet(1, &profile(&self.directory.join("app.py"), ""));
+        other
+    }
+
     pub fn send(&self, frames: &BytesMut) {
         self.sender.borrow_mut().send(frames).unwrap();
     }
@@ -313,42 +366,6 @@ impl Front {
     }
 }
 
-pub fn setup(threads: u32, script: &Path) -> WorkerSetup {
-    WorkerSetup {
-        worker: 1,
-        // Only the timers that a test sets run.
-        group: ProcessGroup {
-            threads,
-            shutdown_timeout: 5.0,
-            graceful_timeout: Some(0.0),
-            deadlock_timeout: 0.0,
-            ..ProcessGroup::named("app")
-        },
-        log: LogSetup { level: Level::Warn, ..LogSetup::default() },
-        python_path: vec![],
-        switch_interval: None,
-        without_gil: false,
-        gil_refused: false,
-        imports: vec![Import {
-            script: script.display().to_string(),
-            module: false,
-            application_group: String::new(),
-            callable: Some("application".to_owned()),
-            lone_app: false,
-            reloading: true,
-        }],
-        interpreters: vec![],
-        destroy_interpreter: true,
-        slow_requests: 0.0,
-        holders: None,
-        log_config: None,
-        scoreboard: false,
-        unread: false,
-        embedded: None,
-        several_fronts: false,
-    }
-}
-
 /// Runs a worker on this thread (Python's main thread) and `with` on another, which gets the front's end.
 pub fn with_worker(
     threads: u32,
@@ -357,21 +374,6 @@ pub fn with_worker(
     with: impl FnOnce(&mut Front) + Send + 'static,
 ) -> i32 {
     with_other_setup(threads, source, group, |_| {}, with)
-}
-
-pub fn profile(script: &Path, group: &str) -> Profile {
-    Profile {
-        script: script.display().to_string(),
-        module: false,
-        callable: "application".to_owned(),
-        application_group: group.to_owned(),
-        script_reloading: true,
-        ignore_activity: false,
-        sendfile: true,
-        environ: vec![("SERVER_SOFTWARE".to_owned(), "Gilkeeper".to_owned())],
-        error_log: None,
-        hook: false,
-    }
 }
 
 pub fn with_other_setup(
@@ -396,39 +398,9 @@ pub fn with_other_setup(
     let scoreboard = setup.scoreboard.then(|| SharedWords::create("scoreboard", words).unwrap());
     let given = scoreboard.as_ref().map(|file| file.try_clone().unwrap());
     let front = std::thread::spawn(move || {
-        let (sender, receiver) = channel::open(socket, SharedPage::map(&page).unwrap(), End::Front);
-        let blocks = sender.blocks();
-        let mut front = Front {
-            sender: RefCell::new(sender),
-            page: receiver.watch(),
-            receiver,
-            blocks,
-            page_file: page.try_clone().unwrap(),
-            control: supervisor,
-            buffer: BytesMut::new(),
-            next: 0,
-            ended: HashSet::new(),
-            profile: 1,
-            directory: home,
-            scoreboard,
-            bodies: HashMap::new(),
-        };
-        descriptors::send(
-            &front.control,
-            &gk_messages::encode(&ToWorker::Link { front: 0 }),
-            &[theirs.as_fd(), page.as_fd()],
-        )
-        .unwrap();
-        drop(theirs);
-        let mut out = BytesMut::new();
-        let hello = gk_wire::frame::Hello {
-            protocol: gk_wire::PROTOCOL_VERSION,
-            package: gk_wire::PACKAGE_VERSION.to_owned(),
-            pid: 1,
-        };
-        ToWorkerFrame::Hello(&serde_json::to_vec(&hello).unwrap()).encode(&mut out);
-        ToWorkerFrame::Profile { number: 1, json: &serde_json::to_vec(&profile).unwrap() }.encode(&mut out);
-        front.send(&out);
+        let mut front = Front::link(supervisor, home, 0, socket, theirs, page);
+        front.scoreboard = scoreboard;
+        front.greet(1, &profile);
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| with(&mut front)));
         // The test may have stopped it already.
         let stop = gk_messages::encode(&ToWorker::Stop { reason: "shutdown_signal".to_owned() });

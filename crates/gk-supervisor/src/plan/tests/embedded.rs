@@ -108,3 +108,21 @@ fn figures_of_a_worker_go_to_the_front() {
         assert_eq!(t.plan.handle(Event::FromWorker { worker: 1, message }, t.now), []);
     }
 }
+
+#[test]
+fn workers_of_other_groups_stop_after_those_that_send_them_requests() {
+    let groups = vec![ProcessGroup { embedded: true, ..group("a", 1) }, group("b", 1)];
+    let mut t = Table::start(outline_of(1, groups), Duration::from_secs(100));
+    t.front_ready();
+    t.ready(1);
+    t.ready(2);
+    t.said.clear();
+    t.event(Event::Terminate);
+    assert_eq!(t.said(), "hear 1, hear 2, leave 1 shutdown_signal 15");
+    t.exit(1, "exit status 0");
+    assert_eq!(t.said(), "gone 1, front stop 0");
+    t.front_exit("exit status 0");
+    assert_eq!(t.said(), "stop 2 shutdown_signal");
+    t.exit(2, "exit status 0");
+    assert_eq!(t.said(), "done, exit 0");
+}

@@ -12,6 +12,8 @@ use std::collections::BTreeSet;
 struct World {
     plan: Plan,
     now: Duration,
+    /// The listening sockets are closed.
+    closed: bool,
     front: bool,
     successor: bool,
     workers: BTreeSet<u64>,
@@ -37,6 +39,7 @@ impl World {
         let mut world = Self {
             plan: Plan::new(ConfigurationOutline { keep_trying, ..outline_of(1, groups) }),
             now: Duration::ZERO,
+            closed: false,
             front: false,
             successor: false,
             workers: BTreeSet::new(),
@@ -66,6 +69,7 @@ impl World {
     fn perform(&mut self, action: Action) -> Option<Event> {
         match &action {
             Action::SpawnFront => {
+                assert!(!self.closed, "a front without sockets");
                 assert!(!std::mem::replace(&mut self.front, true), "a second front");
                 return Some(Event::FrontStarted { pid: 1 });
             }
@@ -84,6 +88,7 @@ impl World {
             Action::ToWorker { worker, .. } | Action::SignalWorker { worker, .. } => {
                 assert!(self.workers.contains(worker), "{action:?} to a worker that is gone");
             }
+            Action::CloseListeners => self.closed = true,
             Action::ReadConfiguration => self.reads += 1,
             Action::Adopt { configuration, .. } | Action::Forget { configuration } => {
                 assert!(self.undecided.remove(configuration), "{action:?} a second time");
