@@ -115,7 +115,7 @@ fn a_front_that_is_gone_takes_only_its_requests() {
             {
                 let mut other = front.beside(7);
                 let mut out = BytesMut::new();
-                let running = other.request(&format!("/begun?{flag}"), "GET", b"", &mut out);
+                let first = other.request(&format!("/begun?{flag}"), "GET", b"", &mut out);
                 other.send(&out);
                 until("it runs", || std::path::Path::new(&format!("{flag}.begun")).exists());
                 // These wait behind it.
