@@ -11,8 +11,8 @@
 //!                                      └── at their interval ─▶ OTLP, statsd
 //! ```
 //!
-//! A later room may use an earlier one: `door` (what every listener needs), `heard`, `kept`, `told`, `pages`. `process` and
-//! `collector` put the rooms together, `once_a_second` passes the seconds from one to the next.
+//! A module may use only those before it in this order: `door` (what every listener needs), `heard`, `kept`, `told`, `pages`.
+//! `process` and `collector` put them together; `once_a_second` passes each second's figures on.
 #![forbid(unsafe_code)]
 
 pub mod collector;

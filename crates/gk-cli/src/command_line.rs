@@ -36,7 +36,7 @@ pub fn command() -> Command {
         .arg_required_else_help(true)
         .subcommand(
             options::add(
-                Command::new("serve").about("Serve an application, or what a configuration file says"),
+                Command::new("serve").about("Serve an application, or a configuration file"),
             )
             .args(reading())
             .arg(flag(DEVELOP).hide(true).conflicts_with("config"))
@@ -46,12 +46,12 @@ pub fn command() -> Command {
         .subcommand(
             options::add(
                 Command::new("check")
-                    .about("Read a configuration, or the options of `serve`, and say what they mean and what is wrong with them"),
+                    .about("Explain a configuration, or options of `serve`, and report its errors"),
             )
             .args(reading())
             .arg(path(config).conflicts_with("script"))
             .arg(format("text").help("How to print the resolved site."))
-            .arg(flag("strict").help("Exit with status 1 when there are warnings."))
+            .arg(flag("strict").help("Exit with status 1 if there are warnings."))
             .mut_arg("python", |python| {
                 python
                     .help(
@@ -79,7 +79,7 @@ pub fn command() -> Command {
                 .about("Show which lines of the applications held the GIL while others waited for it")
                 .arg(root())
                 .arg(option("process-group", "NAME", "Only this process group [default: all]."))
-                .arg(option("route", "ROUTE", "Only what requests of this route, or this thread, held [default: all]."))
+                .arg(option("route", "ROUTE", "Only holds by requests of this route, or by this thread [default: all]."))
                 .arg(
                     option("last", "SECONDS", "Length of time until now.")
                         .default_value("300")
@@ -89,10 +89,10 @@ pub fn command() -> Command {
         )
         .subcommand(
             Command::new("profile")
-                .about("Show the functions in which request threads of a running server use the processor")
+                .about("Show the functions in which a running server's request threads use the CPU")
                 .after_help(
-                    "Every 20 ms of CPU time of each request thread its stack is noted. For speedscope.app: gilkeeper profile -o \
-                     profile.speedscope.json; for go tool pprof: -o profile.pb.gz; the name says the format where none is given.",
+                    "The stack of each request thread is sampled every 20 ms of its CPU time. For speedscope.app: gilkeeper profile -o \
+                     profile.speedscope.json; for go tool pprof: -o profile.pb.gz; without --format, the file's name decides.",
                 )
                 .arg(root())
                 .arg(option("process-group", "NAME", "Only this process group [default: all]."))
@@ -103,14 +103,14 @@ pub fn command() -> Command {
                         .value_parser(seconds),
                 )
                 .arg(
-                    option("format", "FORMAT", "How to write it [default: the one that the file's name ends with, or text].")
+                    option("format", "FORMAT", "Format of the output [default: by the ending of the file's name, else text].")
                         .value_parser(["text", "json", "speedscope", "pprof", "folded", "svg"]),
                 )
                 .arg(option("output", "FILE", "File to write [default: standard output].").short('o')),
         )
         .subcommand(
             Command::new("reload")
-                .about("Read the configuration again and replace the workers, without losing a request")
+                .about("Read the configuration again and replace the workers without losing a request")
                 .arg(root())
                 .arg(
                     Arg::new("group")
@@ -120,7 +120,7 @@ pub fn command() -> Command {
         )
         .subcommand(
             Command::new("drain")
-                .about("Make load balancers send their requests elsewhere, while the server serves on")
+                .about("Make load balancers send their requests elsewhere while the server still serves")
                 .after_help("/readyz answers 503, and each connection ends with its next response. A preStop hook of Kubernetes, or a \
                              script before `stop`, calls it and waits.")
                 .arg(root())
@@ -130,13 +130,13 @@ pub fn command() -> Command {
                         .value_name("SECONDS")
                         .default_value("5")
                         .value_parser(seconds)
-                        .help("Time until the command returns: what a load balancer needs to notice."),
+                        .help("Time until the command returns; choose what a load balancer needs to notice."),
                 )
                 .arg(flag("undo").conflicts_with("wait").help("Be ready again.")),
         )
         .subcommand(
             Command::new("upgrade")
-                .about("Replace a running server by this package's, without losing a request")
+                .about("Replace a running server with this version of Gilkeeper without losing a request")
                 .after_help(
                     "Call it by the path of the new package: /srv/new/venv/bin/gilkeeper upgrade --server-root DIR. The new server takes over \
                      options, sockets, server root and logs of the old one.",
@@ -158,7 +158,7 @@ pub fn command() -> Command {
         .subcommand(
             Command::new("explain")
                 .about("Explain a message code")
-                .arg(Arg::new("code").value_name("WSGInnnn").required(true).help("Code as the log has it.")),
+                .arg(Arg::new("code").value_name("WSGInnnn").required(true).help("Code from the log.")),
         )
         .subcommand(
             Command::new("completion")
@@ -181,7 +181,7 @@ pub fn command() -> Command {
                         .conflicts_with("command")
                         .value_parser(clap::value_parser!(PathBuf)),
                 )
-                .arg(Arg::new("command").value_name("COMMAND").num_args(0..).help("Command, as `serve` or `telemetry serve` [default: the page of gilkeeper].")),
+                .arg(Arg::new("command").value_name("COMMAND").num_args(0..).help("Command, such as `serve` or `telemetry serve` [default: the page of gilkeeper].")),
         );
     let overview = overview(&whole);
     whole.override_help(overview)
@@ -245,9 +245,9 @@ fn systemd_unit() -> Command {
             "gilkeeper systemd-unit --name site --user www-data serve -c /srv/site/site.conf > /etc/systemd/system/site.service",
         )
         .arg(option("name", "NAME", "Name of the unit, and of its state directory [default: gilkeeper]."))
-        .arg(option("user", "USER[:GROUP]", "User of the service [default: User of the configuration, else one that systemd makes up]."))
-        .arg(flag("socket").help("Also make a .socket unit: systemd opens the sockets, and keeps them while the service restarts."))
-        .arg(flag("notify-reload").help("Reload by a signal (Type=notify-reload, systemd 253); without it `gilkeeper reload` is called, whose failure systemctl shows."))
+        .arg(option("user", "USER[:GROUP]", "User of the service [default: User of the configuration, else one that systemd creates]."))
+        .arg(flag("socket").help("Also print a .socket unit: systemd opens the sockets, and keeps them while the service restarts."))
+        .arg(flag("notify-reload").help("Reload by a signal (Type=notify-reload, systemd 253). Without this option systemd calls `gilkeeper reload`, and systemctl shows if that fails."))
         .arg(many(option("credential", "NAME:FILE", "Pass a file as a credential, ${CREDENTIALS_DIRECTORY}/NAME in the configuration; repeat the option for more.")))
         .arg(option("output", "DIR", "Write the units into this folder [default: print them].").value_parser(clap::value_parser!(PathBuf)))
         .arg(words)
@@ -273,7 +273,7 @@ fn telemetry() -> Command {
         ))
         .arg(option("listen", "IP:PORT", "Address of the pages [default: 127.0.0.1:8002]."))
         .arg(option("otlp", "IP:PORT", "Address to receive OTLP over HTTP on [default: none]."))
-        .arg(option("certificate", "FILE", "Certificate of the pages in PEM form; they speak TLS then."))
+        .arg(option("certificate", "FILE", "Certificate for the pages in PEM form; turns TLS on."))
         .arg(option("key", "FILE", "Private key of the certificate."))
         .arg(option(
             "client-ca",
@@ -301,10 +301,10 @@ fn doctor() -> Command {
         .arg(many(option("python-path", "DIR", "Directory put on sys.path; repeat the option for more.")))
         .arg(option("working-directory", "DIR", "Working directory and first entry of sys.path [default: the current directory]."))
         .arg(option("callable-object", "NAME", "Callable that the script must have [default: application, else app].").alias("callable"))
-        .arg(flag("factory").help("Call the callable for the application."))
+        .arg(flag("factory").help("The callable is a factory: call it to get the application."))
         .arg(many(option("import", "MODULE", "Also import this module, as a request would; repeat the option for more.")))
-        .arg(option("time-limit", "SECONDS", "Time limit of the import in one child [default: 60 s]."))
-        .arg(option("explain", "PACKAGE", "Only print what was tried of a package that many applications use.").conflicts_with("script"))
+        .arg(option("time-limit", "SECONDS", "Time limit for the import in each child process [default: 60 s]."))
+        .arg(option("explain", "PACKAGE", "Only print what was tried with this package (for packages that many applications use).").conflicts_with("script"))
 }
 
 /// Arguments of all commands that read a configuration.

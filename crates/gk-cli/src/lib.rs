@@ -1,6 +1,6 @@
-//! The command line: each command parses, calls one library function, prints. No behaviour of the server is here.
+//! The command line: each command parses, calls one library function, prints. The server's behaviour is elsewhere.
 //!
-//! Exit codes: 0 done, 1 what was asked failed, 2 bad input. Bad input is one sentence on standard error.
+//! Exit codes: 0 success, 1 the command failed, 2 bad input. Bad input gives one sentence on standard error.
 #![forbid(unsafe_code)]
 
 mod arguments;

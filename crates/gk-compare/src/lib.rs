@@ -1,6 +1,6 @@
 //! Compares configurations of a server under the same load, and recommends one.
 //!
-//! * [`plan`]: a plan's text → [`plan::Plan`], with one sentence for whatever is wrong in it; in `plan/` its requests, its
+//! * [`plan`]: a plan's text → [`plan::Plan`], with one sentence for each mistake in it; in `plan/` its requests, its
 //!   variants (→ the arguments of `gilkeeper serve`) and its Pythons (→ their paths).
 //! * [`trial`]: one load on one server → [`trial::sample::Sample`]; in `trial/` the server's process, its own figures, the machine.
 //! * [`runner`]: rounds of trials, interleaved; [`saved`]: each result on disk at once, so that a run can be resumed.
@@ -8,7 +8,7 @@
 //! * [`report`]: terminal, Markdown, JSON, HTML. Pure.
 //! * [`tune`]: searches for the best configuration.
 //!
-//! Sees a server as anybody does: its command line, its URL, its admin pages.
+//! Uses only what any user of a server can: its command line, its URL, its admin pages.
 #![forbid(unsafe_code)]
 
 pub mod plan;

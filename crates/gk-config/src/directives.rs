@@ -69,7 +69,7 @@ pub const AREAS: &[Area] = &[
     },
     Area {
         slug: "protective",
-        title: "Directives that protect and close their scope",
+        title: "Unsupported directives that protect: access is denied",
         rows: tolerated::protective::ROWS,
     },
     Area { slug: "proxied", title: "Directives for a web server in front", rows: tolerated::proxied::ROWS },

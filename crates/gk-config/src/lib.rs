@@ -2,7 +2,7 @@
 //!
 //! The way of a directive: [`token`] → [`parse`] (sections, includes, variables) → one row of [`directives`] applies
 //! it to the raw configuration → `resolve` → [`site::Site`]. What the front asks of a finished site (which host,
-//! which mount, which settings) is [`place`]. `serve`'s options become directive text in [`express`] and take the
+//! which mount, which settings) is [`place`]. `serve`'s options become directive text in [`express`] and go the
 //! same way. Nothing here opens a file, reads a clock or starts anything: files come through [`source::Source`],
 //! the environment comes as a value in [`Surroundings`].
 #![forbid(unsafe_code)]

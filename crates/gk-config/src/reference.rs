@@ -33,7 +33,7 @@ fn index() -> String {
             Status::Honoured => "honoured",
             Status::WithoutEffect(_) => "accepted without effect",
             Status::NotBuiltYet(_) => "not built yet",
-            Status::Closes(_) => "closes its scope (403)",
+            Status::Closes(_) => "denies access (403)",
             Status::ToProxy(_) => "an error: to move to a proxy",
             Status::InProxy(_) => "to move to a proxy",
             Status::Otherwise(_) => "an error: to write otherwise",

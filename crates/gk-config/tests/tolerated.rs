@@ -243,8 +243,7 @@ fn messages_come_first_then_the_summary_then_the_site() {
     let at = |part: &str| text.find(part).unwrap_or_else(|| panic!("no {part:?} in\n{text}"));
     assert!(at("warning: SSLRequire") < at("note: LoadModule"));
     assert!(
-        at("note: LoadModule")
-            < at("10 directives: 8 honoured, 1 without effect, 1 closing their scope (403)")
+        at("note: LoadModule") < at("10 directives: 8 honoured, 1 without effect, 1 denying access (403)")
     );
     assert!(at("10 directives") < at("\nServer\n") && at("\nServer\n") < at("Main server shop.example"));
     at("mount /a -> /srv/a.wsgi\n    served by process group default, the sub-interpreter `one`");

@@ -1,8 +1,8 @@
 //! The HTTP front: accepts, routes, queues, dispatches to workers, answers. One data thread on which everything is
 //! `Rc`; the admin pages have a process of their own ([`process::admin`]). No Python, and no knowledge of how workers are started.
 //!
-//! The tour: [`service::serve`] shows a request's path from top to bottom. A request passes through the rooms in this order;
-//! `process` is around them, `front` is what their tasks share, `log` follows each request.
+//! The tour: [`service::serve`] shows a request's path from top to bottom. A request passes through the modules in this order.
+//! `process` starts them, `front` holds what their tasks share, `log` records each request.
 //!
 //! ```text
 //! client ── hyper ── service ── request: limits → route → spool ── worker: pool → link ══ worker process

@@ -1,7 +1,7 @@
-//! The JSON of what Gilkeeper's processes tell each other: control messages, setups, greetings of a link.
+//! The JSON that Gilkeeper's processes exchange: control messages, setups, greetings of a link.
 //!
-//! What serde makes of a type is compiled in the crate that asks for it, with that crate's settings. These types are read and written in
-//! processes that are compiled for speed, but by no request. So it is asked for here, once, in a crate that is compiled for size.
+//! serde's code for a type is compiled in the crate that uses it, with that crate's settings. Processes that are compiled for speed read
+//! and write these types, but no request does. So the code is generated here, once, in a crate that is compiled for size.
 #![forbid(unsafe_code)]
 
 use gk_wire::admin::{Answer, Command};
@@ -15,7 +15,7 @@ use gk_wire::request::Profile;
 use gk_wire::setup::{AdminSetup, FrontSetup, WorkerSetup};
 use serde_json::{Error, Value};
 
-/// A type with a form in JSON that two processes share.
+/// A type that two processes exchange as JSON.
 pub trait Message: Sized {
     /// Writes it.
     fn to_json(&self) -> Vec<u8>;

@@ -62,12 +62,12 @@ macro_rules! process_group {
 }
 
 process_group! {
-    /// Number of worker processes. Given at all, even as `1`, it makes `wsgi.multiprocess` true. `auto`: one for each CPU that the
-    /// container, the service or the machine may use, rounded up.
+    /// Number of worker processes. If it is set, even to `1`, `wsgi.multiprocess` is true. `auto`: one for each CPU that
+    /// the container, the service or the machine may use, rounded up.
     processes: u32 = 1, "processes", row(Kind::WholeOrAuto { least: 1, most: 10_000, unit: "processes" }).serve(PROCESSES);
 
-    /// Request threads in each process. 0 runs a service script instead: the group's import script on the main thread,
-    /// and no requests.
+    /// Request threads in each process. With 0 the group serves no requests: it runs its import script as a service script
+    /// on the main thread.
     threads: u32 = 15, "threads", whole(0, 65_533, "threads").serve(PROCESSES).serve_default(5.0)
         .serve_kind(Kind::Whole { least: 1, most: 65_533, unit: "threads" }).serve_help("Request threads in each process.");
 
@@ -80,12 +80,12 @@ process_group! {
     /// Replaces the supplementary groups of the user.
     supplementary_groups: Option<Vec<String>> = None, "supplementary-groups", row(Kind::Identities).absent("the user's");
 
-    /// Forbids the processes to gain privileges by a program that they start: `sudo`, other setuid programs and file
-    /// capabilities give none (`PR_SET_NO_NEW_PRIVS`).
+    /// Prevents programs started by the processes from gaining privileges through `sudo`, other setuid programs or file
+    /// capabilities (`PR_SET_NO_NEW_PRIVS`).
     no_new_privileges: Option<bool> = None, "no-new-privileges",
         row(Kind::Switch).absent("On with user=, else Off").ours();
 
-    /// Permissions that new files of the processes never get.
+    /// Permission bits that new files of the processes never have.
     umask: Option<u32> = None, "umask", row(Kind::Octal).absent("inherited").serve(PROCESSES);
 
     /// Root directory of the processes. Needs a server started by root.
@@ -94,7 +94,7 @@ process_group! {
     /// Working directory of the processes and first entry of `sys.path`.
     home: Option<PathBuf> = None, "home", row(Kind::AbsoluteDirectory);
 
-    /// Python executable of the processes: a path, or a name that is searched on PATH.
+    /// Python executable of the processes: a path, or a name to look up on PATH.
     python: Option<PathBuf> = None, "python",
         row(Kind::Program).absent("the Python that runs the server").ours().serve(PYTHON);
 
@@ -105,7 +105,7 @@ process_group! {
     python_path: Vec<PathBuf> = Vec::new(), "python-path", row(Kind::Directories).absent("WSGIPythonPath").serve(PYTHON)
         .serve_help("Directory put in front of `sys.path` with `site.addsitedir()`; repeat the option for more.");
 
-    /// Cache directory of unpacked eggs (`PYTHON_EGG_CACHE`).
+    /// Cache directory for unpacked eggs (`PYTHON_EGG_CACHE`).
     python_eggs: Option<PathBuf> = None, "python-eggs", row(Kind::Path("DIR"));
 
     /// Sets `LANG` in the processes.
@@ -114,24 +114,26 @@ process_group! {
     /// Sets `LC_ALL` and calls `setlocale` in the processes; an unknown name is logged (WSGI0079).
     locale: Option<String> = None, "locale", row(Kind::Text("LOCALE")).absent("inherited").serve(PYTHON);
 
-    /// CPython's UTF-8 mode (`PYTHONUTF8`): on, `open()` and names of files are UTF-8 whatever the locale. Off, `lang=` and `locale=`
-    /// reach them. From CPython 3.15 on the mode is on where nothing else is said.
+    /// CPython's UTF-8 mode (`PYTHONUTF8`). On: `open()` and file names use UTF-8 whatever the locale. Off: they follow
+    /// `lang=` and `locale=`. From CPython 3.15 on, the mode is on unless this option says otherwise.
     utf8_mode: Option<String> = None, "utf8-mode", row(Kind::Choice(&["on", "off"])).absent("CPython's choice").ours().serve(PYTHON);
 
-    /// Imports that an application declares lazy (CPython 3.15): `eager` runs them where they stand, so a module that cannot be imported
-    /// is refused before the first request. `application` leaves them to CPython: the first use imports, mostly in a request.
+    /// Imports that an application declares lazy (CPython 3.15). `eager` runs them like ordinary imports, so a module that
+    /// cannot be imported is noticed before the first request. `application` leaves them to CPython: the first use imports,
+    /// usually during a request.
     lazy_imports: String = "eager".to_owned(), "lazy-imports", row(Kind::Choice(&["eager", "application"])).ours().serve(PYTHON);
 
-    /// Requires that scripts of this group belong to this user and are writable by nobody else; others are answered 403.
+    /// Requires that scripts of this group belong to this user and are writable by nobody else; requests for other scripts
+    /// get 403.
     script_user: Option<String> = None, "script-user", row(Kind::Identity);
 
-    /// Requires that scripts of this group belong to this group and are not writable by the world; others are answered
-    /// 403.
+    /// Requires that scripts of this group belong to this group and are not writable by others; requests for other scripts
+    /// get 403.
     script_group: Option<String> = None, "script-group", row(Kind::Identity);
 
     /// Owner of the socket between front and workers.
     socket_user: Option<String> = None, "socket-user",
-        row(Kind::Identity).inert("front and workers share a socket pair made by the supervisor");
+        row(Kind::Identity).inert("front and workers use a socket pair that the supervisor makes");
 
     /// Title of the processes in `ps`; `%{GROUP}` stands for `(wsgi:NAME)`.
     display_name: Option<String> = None, "display-name", row(Kind::Text("TITLE"));
@@ -151,21 +153,21 @@ process_group! {
     /// Limits the address space of each process (`RLIMIT_AS`).
     virtual_memory_limit: u64 = 0, "virtual-memory-limit", whole(0, Kind::MOST, "bytes").zero("off");
 
-    /// Time that a thread may keep the GIL while other threads ask for it. It does not reach interpreters with a GIL of
-    /// their own.
+    /// Time that a thread may keep the GIL while other threads ask for it. It does not apply to interpreters with their own
+    /// GIL.
     switch_interval: Option<f64> = None, "switch-interval",
         row(Kind::PositiveSeconds).absent("WSGISwitchInterval, else CPython's 0.005 s").serve(PROCESSES)
         .serve_help("Time that a thread may keep the GIL while other threads ask for it.");
 
-    /// Runs the processes without the GIL on a free-threaded build. With `required`, a process with the GIL back on is
-    /// not ready.
+    /// Runs the processes without the GIL on a free-threaded build. With `required`, a process in which the GIL was turned
+    /// back on is not ready.
     free_threading: Option<String> = None, "free-threading",
         row(Kind::Choice(&["on", "off", "required"])).absent("WSGIFreeThreading").ours();
 
-    /// Sub-interpreters with a GIL of their own behind each named application group (CPython 3.12 and later); each
-    /// request goes to the least busy. `switch-interval=` reaches these.
+    /// Sub-interpreters with their own GIL for each named application group (CPython 3.12 and later); each request goes to
+    /// the least busy. `switch-interval=` applies to them.
     interpreters: u32 = 1, "interpreters", whole(1, 256, "interpreters").ours().serve(PROCESSES)
-        .serve_help("Sub-interpreters with a GIL of their own in each process (CPython 3.12 and later); each request goes to the least busy.");
+        .serve_help("Sub-interpreters with their own GIL in each process (CPython 3.12 and later); each request goes to the least busy.");
 
     /// Restarts a process gracefully after this many requests.
     maximum_requests: u64 = 0, "maximum-requests", whole(0, Kind::MOST, "requests").zero("off").serve(RELOADING);
@@ -177,8 +179,8 @@ process_group! {
     /// Restarts a process gracefully when it reaches this age.
     restart_interval: f64 = 0.0, "restart-interval", seconds().zero("off").serve(RELOADING);
 
-    /// Restarts a process that has not imported its applications this long after its start, or after its first request where nothing is
-    /// imported before that.
+    /// Restarts a process that has not imported its applications this long after its start, or after its first request if
+    /// nothing is imported earlier.
     startup_timeout: f64 = 0.0, "startup-timeout", seconds().zero("off").serve(LIMITS).serve_default(15.0);
 
     /// Ends a process by force this long after its shutdown began.
@@ -189,46 +191,48 @@ process_group! {
     graceful_timeout: Option<f64> = None, "graceful-timeout",
         seconds().absent("15 s; 4 s when the server stops").zero("without limit").serve(LIMITS);
 
-    /// Time for running requests to finish when the process gets the signal SIGUSR1.
+    /// Time for running requests to finish after the process gets SIGUSR1.
     eviction_timeout: f64 = 0.0, "eviction-timeout", seconds().zero("graceful-timeout").serve(LIMITS);
 
-    /// Restarts a process when the GIL of its main interpreter cannot be had for this long.
+    /// Restarts a process when the GIL of its main interpreter has not been available for this long.
     deadlock_timeout: f64 = 300.0, "deadlock-timeout", seconds().zero("off").serve(LIMITS).serve_default(60.0);
 
-    /// Restarts a process that has served a request and then none for this long.
+    /// Restarts a process that has served at least one request and then none for this long.
     inactivity_timeout: f64 = 0.0, "inactivity-timeout", seconds().zero("off").serve(LIMITS);
 
-    /// Base limit of one request; with T threads, a process with a request older than this × (1 + ln T) is restarted.
+    /// Base time limit of a request: with T threads, a process is restarted if a request runs longer than this × (1 + ln T).
     request_timeout: f64 = 0.0, "request-timeout", seconds().zero("off").serve(LIMITS).serve_default(60.0);
 
-    /// Raises `mod_wsgi.RequestTimeout` in a thread over its limit, and restarts the process only this much later.
+    /// Raises `mod_wsgi.RequestTimeout` in a thread whose request is over its limit, and restarts the process only if it
+    /// still runs this much later.
     interrupt_timeout: f64 = 0.0, "interrupt-timeout", seconds().zero("off").serve(LIMITS);
 
-    /// Time that a request waits for any process of the group to exist, and behind `listen-backlog` others.
+    /// Time that a request waits until the group has a process, or while `listen-backlog` other requests wait.
     connect_timeout: f64 = 15.0, "connect-timeout", seconds().serve(LIMITS);
 
-    /// Time that the front waits for the response head and between blocks of the body.
+    /// Time that the front waits for the response head, and for each next block of the body.
     socket_timeout: f64 = 0.0, "socket-timeout", seconds().zero("Timeout").serve(LIMITS)
-        .serve_help("Time without progress of a client or of a response before the request is given up; also sets `Timeout`.");
+        .serve_help("Time without progress by the client or the response after which the request is given up; also sets `Timeout`.");
 
-    /// Time that a request may wait for a free request thread; then it is answered 503 with Retry-After.
+    /// Time that a request may wait for a free request thread; then it gets 503 with Retry-After.
     queue_timeout: f64 = 0.0, "queue-timeout", seconds().zero("off").serve(LIMITS).serve_default(45.0);
 
-    /// Bytes of memory that requests may hold while they wait for a free request thread: their heads, bodies that are not in a
-    /// temporary file, and their connections. Above that the newest is answered 503 with Retry-After.
+    /// Bytes of memory that requests may use while they wait for a free request thread: their heads, bodies that are not in
+    /// a temporary file, and their connections. Above that the newest request gets 503 with Retry-After.
     queue_memory: u64 = 256 << 20, "queue-memory", row(Kind::Size { least: 1 << 20 }).zero("without limit").ours().serve(LIMITS);
 
-    /// Most sub-interpreters that one script has in a process because clients choose their names: application groups by `%{HOST}`, by a variable of the request, or
-    /// by `%{RESOURCE}` where a pattern makes the mount point. Requests for further ones are answered 503 (GK0070).
+    /// Limit of sub-interpreters per script and process whose names clients can choose: application groups named by
+    /// `%{HOST}`, by a variable of the request, or by `%{RESOURCE}` if the mount point is a pattern. Requests that need one
+    /// more get 503 (GK0070).
     chosen_interpreters: u32 = 100, "chosen-interpreters", whole(1, 1_000_000, "interpreters").ours().serve(LIMITS);
 
-    /// Number of waiting requests behind which others wait at most `connect-timeout`, as for the full socket of a mod_wsgi
-    /// daemon.
+    /// When this many requests wait, others wait at most `connect-timeout` and then get 503, as with the full socket of a
+    /// mod_wsgi daemon.
     listen_backlog: Option<u32> = None, "listen-backlog",
         whole(1, 1_000_000, "requests").absent("any number").serve(LIMITS).serve_name("daemon-backlog");
 
-    /// Tries a request again, once, when its process died before the head of the response came. `safe`: GET, HEAD and OPTIONS
-    /// without a body.
+    /// Tries a request again, once, if its process died before it sent the response head. `safe`: only GET, HEAD and
+    /// OPTIONS without a body.
     retry: String = "safe".to_owned(), "retry", row(Kind::Choice(&["safe", "off"])).ours().serve(LIMITS);
 
     /// Send buffer of the socket between front and workers.
@@ -237,40 +241,40 @@ process_group! {
     /// Receive buffer of the socket between front and workers.
     receive_buffer_size: u64 = 0, "receive-buffer-size", row(Kind::Size { least: 512 }).inert(OWN_FLOW_CONTROL);
 
-    /// Longest line of a response head; 0 stands for the default.
+    /// Longest line of a response head; 0 means the default.
     header_buffer_size: u64 = 32_768, "header-buffer-size", row(Kind::Size { least: 8192 });
 
-    /// Bytes of a response that wait in memory for a client that reads slowly, 256 KiB or more; later ones go to a file without a
-    /// name, and the request thread is free. 0 stands for the default.
+    /// Bytes of a response that may wait in memory for a slow client, at least 256 KiB; further bytes go to an unnamed
+    /// file, and the request thread is free. 0 means the default.
     response_buffer_size: u64 = 1_048_576, "response-buffer-size", row(Kind::Size { least: 65_536 });
 
-    /// Bytes of a response that wait in a file for a client that reads slowly. Above it the request thread waits for the client.
-    /// 0 is no file.
+    /// Bytes of a response that may wait in a file for a slow client. Above that the request thread waits for the client.
+    /// 0: no file.
     response_spool_size: u64 = 268_435_456, "response-spool-size", row(Kind::Size { least: 65_536 }).ours();
 
-    /// Time without progress when writing to the client.
+    /// Time without progress in writing to the client after which the response is given up.
     response_socket_timeout: f64 = 0.0, "response-socket-timeout", seconds().zero("socket-timeout").serve(LIMITS);
 
     /// Time that the front waits for more output before it flushes.
     response_flush_delay: u64 = 5, "response-flush-delay", whole(0, Kind::MOST, "milliseconds")
         .inert("blocks that arrive together are written together, without waiting");
 
-    /// Lets `mod_wsgi.server_metrics()` give data in this group.
+    /// Lets `mod_wsgi.server_metrics()` return data in this group.
     server_metrics: bool = false, "server-metrics", row(Kind::Switch).unbuilt("telemetry");
 
     /// Restarts the group gracefully when the source file of an imported module changes; the files are checked once a
     /// second.
     reload_on_changes: bool = false, "reload-on-changes", row(Kind::Switch).ours().serve(RELOADING);
 
-    /// Restarts the group gracefully as soon as a Python file or a template below one of these directories changes; requests wait
-    /// for the new code.
+    /// Restarts the group gracefully as soon as a Python file or a template below one of these directories changes;
+    /// requests wait for the new code.
     watch: Vec<PathBuf> = Vec::new(), "watch", row(Kind::Directories).ours().serve(RELOADING)
-        .serve_help("Directory whose Python files and templates, also further below, restart the processes as soon as one changes; \
+        .serve_help("Directory to watch: the processes restart as soon as a Python file or template in it or below changes; \
             repeat the option for more.");
 }
 
 const OWN_FLOW_CONTROL: &str =
-    "front and workers share a socket pair made by the supervisor, with flow control of its own";
+    "front and workers use a socket pair that the supervisor makes, and have their own flow control";
 
 const fn row(kind: Kind) -> ProcessOption {
     Row::new(kind)

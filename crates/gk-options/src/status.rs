@@ -31,7 +31,7 @@ impl Status {
             Self::Honoured => "honoured".to_owned(),
             Self::WithoutEffect(why) => format!("accepted without effect: {why}"),
             Self::NotBuiltYet(area) => format!("not built yet: {area}"),
-            Self::Closes(remedy) => format!("closes its scope (403): {remedy}"),
+            Self::Closes(remedy) => format!("denies access (403): {remedy}"),
             Self::ToProxy(remedy) => format!("an error, to move to a proxy: {remedy}"),
             Self::InProxy(why) => format!("to move to a proxy: {why}"),
             Self::Otherwise(remedy) => format!("an error, to write otherwise: {remedy}"),

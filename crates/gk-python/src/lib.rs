@@ -2,7 +2,7 @@
 //!
 //! * [`interpreter`]: the main interpreter and sub-interpreters, with the shared GIL or their own.
 //! * [`thread_state`]: one OS thread's states, one per interpreter; attaching and detaching.
-//! * [`outer_frame`]: the Python frame that a thread stands in between its tasks; [`debugger`]: scripts given from outside.
+//! * [`outer_frame`]: the Python frame that a thread runs in between its tasks; [`debugger`]: scripts given from outside.
 //! * [`attached`]: the proof of attachment that every call of Python takes.
 //! * [`object`]: objects that cannot leave their attachment; [`kept`]: references that can.
 //! * [`error`]: a raised exception as a value.
@@ -14,7 +14,7 @@
 //! Words: a thread is **attached** to an interpreter when it may call Python there (it holds that interpreter's GIL where
 //! there is one). Never `PyGILState_*`: it knows one interpreter only. This crate knows no WSGI, sockets or configuration.
 //!
-//! CPython behaviour that the code here stands on:
+//! CPython behaviour that this code relies on:
 //!
 //! * `PyEval_RestoreThread` blocks until the GIL is free; after finalisation began it ends or hangs the calling thread.
 //!   So no request thread may still run when the main thread finalises: `gk-worker` makes sure or leaves by `_exit`.

@@ -1,8 +1,8 @@
 //! The rules of Apache's modules that sites use beside mod_wsgi. Each family (headers, variables, redirects, access …) is one
-//! module: it reads a directive's words, holds the rule as plain data, and answers for a request. What a rule asks of a request it
-//! asks through [`Facts`]; the variables that rules set for each other are in [`Env`]. Nothing here opens a file or a socket.
+//! module: it reads a directive's words, holds the rule as plain data, and applies it to a request. A rule sees a request
+//! only through [`Facts`]; the variables that rules set for each other are in [`Env`]. Nothing here opens a file or a socket.
 //!
-//! gk-config reads the directives and keeps the [`Rules`] of each place; gk-front asks them, in the order of Apache's phases.
+//! gk-config reads the directives and keeps the [`Rules`] of each place; gk-front applies them, in the order of Apache's phases.
 #![forbid(unsafe_code)]
 
 pub mod access;

@@ -1,12 +1,12 @@
 //! The supervisor: one loop that starts, watches, replaces and stops the front and the workers. It runs no Python, speaks
-//! no HTTP and never blocks on another process, so that little can make it die.
+//! no HTTP and never blocks on another process, so that little can end it.
 //!
 //! ```text
 //! signals, control sockets, clients, deadlines ─▶ supervisor ─▶ Event ─▶ plan ─▶ Action* ─▶ perform ─▶ the world
 //! ```
 //!
-//! [`plan`] decides and is pure; [`supervisor`] waits; [`perform`] acts. Only the [`logs`] have threads, and what reads a configuration or
-//! [`certificates`] has one for as long as it reads.
+//! [`plan`] decides and is pure; [`supervisor`] waits; [`perform`] acts. Only the [`logs`] have threads of their own. Reading a configuration
+//! or [`certificates`] takes another thread, for as long as it reads.
 #![forbid(unsafe_code)]
 
 pub mod certificates;

@@ -1,4 +1,4 @@
-//! Safe wrappers of the operating system's facilities. Each function wraps one facility; the callers decide what to do with
+//! Safe wrappers around the operating system's facilities. Each function wraps one facility; the callers decide what to do with
 //! it. No policy here.
 //!
 //! * [`memory`]: pages and words that processes share, and a link's rings.

@@ -1,18 +1,18 @@
-//! The words that Gilkeeper's processes say to each other. Values and bytes only: no socket, no clock, no thread.
+//! The messages between Gilkeeper's processes. Values and bytes only: no socket, no clock, no thread.
 //!
 //! * [`frame`], [`request`], [`response`]: the **link** between the front and one worker, many requests at once.
 //! * [`control`]: JSON messages between the supervisor and a child, one per packet.
 //! * [`happened`]: what happens to a server, for its pages.
 //! * [`certificates`]: certificates and keys for the front.
-//! * [`feed`]: the same between the front and the admin process.
+//! * [`feed`]: JSON messages between the front and the admin process.
 //! * [`queue`]: the figures of a process group's queue.
-//! * [`setup`]: what a child is told when it starts.
+//! * [`setup`]: the setup that a child gets when it starts.
 //! * [`passing`]: connections that go from one process to another.
-//! * [`admin`]: what the command line asks a running server.
+//! * [`admin`]: requests of the command line to a running server.
 //! * [`handover`]: an upgrade, between the old server and the new one.
 //! * [`page`]: the layout of the one page of memory a link's two ends share.
 //! * [`log`]: one log record and its written forms.
-//! * [`printable`]: text from elsewhere, as a terminal or a log may get it.
+//! * [`printable`]: foreign text, made safe for a terminal or a log.
 //!
 //! ## A request on a link
 //!

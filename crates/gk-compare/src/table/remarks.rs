@@ -80,8 +80,7 @@ fn work(rows: &[Row]) -> Option<String> {
     }
     if high / low < OTHER_WORK {
         return Some(format!(
-            "CPU per request differs: {} ms in “{}”, {} ms in “{}”. Threads that take turns pay for it with switches and cold \
-             caches, and a handler that watches the clock on the wall does less while it waits; requests per minute hold both.",
+            "CPU per request differs: {} ms in “{}”, {} ms in “{}”. Threads that take turns lose CPU time to switches and cold caches, and a handler that runs for a fixed time does less work while it waits; requests per minute reflect both.",
             three_digits(high),
             most.variant,
             three_digits(low),
@@ -95,8 +94,7 @@ fn work(rows: &[Row]) -> Option<String> {
     {
         // A factor of what does not differ would mean nothing.
         return Some(format!(
-            "CPU per request is not the same in all rows: {} ms in “{}”, {} ms in “{}”. Their requests per minute scatter too \
-             much to say by how much they differ.",
+            "CPU per request is not the same in all rows: {} ms in “{}”, {} ms in “{}”. Their requests per minute vary too much to say by how much they differ.",
             three_digits(high),
             most.variant,
             three_digits(low),
@@ -106,9 +104,7 @@ fn work(rows: &[Row]) -> Option<String> {
     let (fast, slow) = (rpm(least)?, rpm(most)?);
     let cores = |row: &Row| Some(rpm(row)? / 60.0 * cpu(row)? / 1e3);
     Some(format!(
-        "CPU per request is not the same in all rows: {high} ms in “{most}”, {low} ms in “{least}”. A handler with a fixed \
-         amount of work uses the same everywhere; one that stops when the clock on the wall says so does less, the longer it \
-         waits for the GIL or a core. So {fast} requests a minute against {slow} are {factor} × the requests, but \
+        "CPU per request is not the same in all rows: {high} ms in “{most}”, {low} ms in “{least}”. A handler with a fixed amount of work uses the same CPU time everywhere; one that runs for a fixed time does less work, the longer it waits for the GIL or a core. So {fast} requests a minute against {slow} are {factor} × the requests, but \
          {done} s of computing in each second against {before} s: {gain} × the work.",
         high = three_digits(high),
         low = three_digits(low),
@@ -209,10 +205,7 @@ mod tests {
     fn no_factor_is_told_of_what_scatters() {
         let rows = [row("slow", [18_000.0, 61_000.0], 3.0), row("fast", [30_000.0, 62_000.0], 1.2)];
         let said = of(&rows, 2);
-        assert!(
-            said[0].contains("scatter too much") && said[1].contains("that is no difference"),
-            "{said:?}"
-        );
+        assert!(said[0].contains("vary too much") && said[1].contains("that is no difference"), "{said:?}");
         assert!(!said.concat().contains("× the requests"), "{said:?}");
     }
 

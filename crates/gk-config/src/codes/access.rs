@@ -1,23 +1,23 @@
-//! Codes about who may ask, and whose scripts may run.
+//! Codes about access control and the ownership of scripts.
 
 use super::Code;
 use super::Level::Error;
 use super::code;
 
-const SCRIPT: &str = "check the script the directive names, and the traceback beside it";
+const SCRIPT: &str = "check the script that the directive names, and the traceback in the log";
 const OWNER: &str = "403";
-const CHOWN: &str = "change owner and mode of the script and its directory, or the option";
+const CHOWN: &str = "change owner and mode of the script and its directory, or change the option";
 
 /// These codes.
 pub const CODES: &[Code] = &[
     code(
         41,
         Error,
-        "Basic authentication is asked for without WSGIAuthUserScript",
+        "Basic authentication is configured without WSGIAuthUserScript",
         "500",
-        "name a script, or take the rule out",
+        "name a script, or remove the rule",
     ),
-    code(42, Error, "Basic authentication: the script's interpreter is not there", "500", SCRIPT),
+    code(42, Error, "Basic authentication: the script's interpreter does not exist", "500", SCRIPT),
     code(
         43,
         Error,
@@ -28,11 +28,11 @@ pub const CODES: &[Code] = &[
     code(
         44,
         Error,
-        "Digest authentication is asked for without WSGIAuthUserScript",
+        "Digest authentication is configured without WSGIAuthUserScript",
         "500",
-        "name a script, or take the rule out",
+        "name a script, or remove the rule",
     ),
-    code(45, Error, "Digest authentication: the script's interpreter is not there", "500", SCRIPT),
+    code(45, Error, "Digest authentication: the script's interpreter does not exist", "500", SCRIPT),
     code(
         46,
         Error,
@@ -43,16 +43,22 @@ pub const CODES: &[Code] = &[
     code(
         47,
         Error,
-        "groups are asked for without WSGIAuthGroupScript",
+        "a group is required but WSGIAuthGroupScript is not set",
         "500, and access is denied",
-        "name a script, or take the rule out",
+        "name a script, or remove the rule",
     ),
-    code(48, Error, "the group script's interpreter is not there", "access is denied", SCRIPT),
-    code(49, Error, "groups_for_user named a group that latin-1 cannot hold", "access is denied", SCRIPT),
+    code(48, Error, "the group script's interpreter does not exist", "access is denied", SCRIPT),
+    code(
+        49,
+        Error,
+        "groups_for_user returned a group name with characters outside latin-1",
+        "access is denied",
+        SCRIPT,
+    ),
     code(
         50,
         Error,
-        "groups_for_user named a group that is neither str nor bytes",
+        "groups_for_user returned a group that is neither str nor bytes",
         "access is denied",
         SCRIPT,
     ),
@@ -67,18 +73,18 @@ pub const CODES: &[Code] = &[
     code(
         53,
         Error,
-        "access control is asked for without WSGIAccessScript",
+        "access control is configured without WSGIAccessScript",
         "403",
-        "name a script, or take the rule out",
+        "name a script, or remove the rule",
     ),
-    code(54, Error, "the access script's interpreter is not there", "403", SCRIPT),
+    code(54, Error, "the access script's interpreter does not exist", "403", SCRIPT),
     code(55, Error, "allow_access returned something that is neither bool nor None", "403", SCRIPT),
     code(56, Error, "the access script has no allow_access", "403", "define allow_access(environ, host)"),
-    code(57, Error, "allow_access said no", "403", ""),
+    code(57, Error, "allow_access denied the request", "403", ""),
     code(
         58,
         Error,
-        "a group is required and no WSGIAuthGroupScript is set",
+        "a group is required but no WSGIAuthGroupScript is set",
         "access is denied",
         "name a script",
     ),
@@ -87,14 +93,14 @@ pub const CODES: &[Code] = &[
     code(
         149,
         Error,
-        "the process group a request selects is not among those of WSGIRestrictProcess",
+        "a request selects a process group that WSGIRestrictProcess does not list",
         "500",
         "add it to the list, or select another one",
     ),
     code(
         150,
         Error,
-        "a request selects a process group and none is declared",
+        "a request selects a process group but none is declared",
         "500",
         "declare one with WSGIDaemonProcess",
     ),
@@ -110,41 +116,29 @@ pub const CODES: &[Code] = &[
         Error,
         "a request selects a process group of another virtual host",
         "500",
-        "declare the group outside of the virtual hosts",
+        "declare the group outside the virtual hosts",
     ),
-    code(153, Error, "script-group=: the file's group cannot be found out", OWNER, CHOWN),
+    code(153, Error, "script-group=: the file's group cannot be determined", OWNER, CHOWN),
     code(154, Error, "script-group=: the file's group id has no name", OWNER, CHOWN),
     code(155, Error, "script-group=: the file belongs to another group", OWNER, CHOWN),
-    code(156, Error, "script-group=: it cannot be found out who may write the file", OWNER, CHOWN),
+    code(156, Error, "script-group=: the file's permissions cannot be read", OWNER, CHOWN),
     code(157, Error, "script-group=: everyone may write the file", OWNER, CHOWN),
-    code(158, Error, "script-group=: nothing can be found out about the directory", OWNER, CHOWN),
+    code(158, Error, "script-group=: the directory's owner and permissions cannot be read", OWNER, CHOWN),
     code(159, Error, "script-group=: the directory's group id has no name", OWNER, CHOWN),
     code(160, Error, "script-group=: the directory belongs to another group", OWNER, CHOWN),
-    code(161, Error, "script-group=: everyone may write in the directory", OWNER, CHOWN),
-    code(162, Error, "script-user=: the file's owner cannot be found out", OWNER, CHOWN),
+    code(161, Error, "script-group=: everyone may write to the directory", OWNER, CHOWN),
+    code(162, Error, "script-user=: the file's owner cannot be determined", OWNER, CHOWN),
     code(163, Error, "script-user=: the file's user id has no name", OWNER, CHOWN),
     code(164, Error, "script-user=: the file belongs to another user", OWNER, CHOWN),
-    code(
-        165,
-        Error,
-        "script-user=: it cannot be found out whether the group may write the file",
-        OWNER,
-        CHOWN,
-    ),
+    code(165, Error, "script-user=: the file's permissions for its group cannot be read", OWNER, CHOWN),
     code(166, Error, "script-user=: the group may write the file", OWNER, CHOWN),
-    code(
-        167,
-        Error,
-        "script-user=: it cannot be found out whether everyone may write the file",
-        OWNER,
-        CHOWN,
-    ),
+    code(167, Error, "script-user=: the file's permissions for others cannot be read", OWNER, CHOWN),
     code(168, Error, "script-user=: everyone may write the file", OWNER, CHOWN),
-    code(169, Error, "script-user=: nothing can be found out about the directory", OWNER, CHOWN),
+    code(169, Error, "script-user=: the directory's owner and permissions cannot be read", OWNER, CHOWN),
     code(170, Error, "script-user=: the directory's user id has no name", OWNER, CHOWN),
     code(171, Error, "script-user=: the directory belongs to another user", OWNER, CHOWN),
-    code(172, Error, "script-user=: everyone may write in the directory", OWNER, CHOWN),
-    code(173, Error, "script-user=: the group may write in the directory", OWNER, CHOWN),
+    code(172, Error, "script-user=: everyone may write to the directory", OWNER, CHOWN),
+    code(173, Error, "script-user=: the group may write to the directory", OWNER, CHOWN),
     code(176, Error, "check_password returned an empty name", "500", SCRIPT),
     code(
         177,

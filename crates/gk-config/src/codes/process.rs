@@ -4,11 +4,11 @@ use super::Code;
 use super::Level::{Alert, Crit, Error, Warn};
 use super::code;
 
-const SLOW_RESTART: &str = "the process gives up and is started again after a pause";
+const SLOW_RESTART: &str = "the process ends and is restarted after a pause";
 const NO_GROUP: &str = "the process group is not available";
-const THREADS: &str = "raise the limits on threads and memory of the service, or lower threads=";
-const OURS_NOT: &str = "does not arise here: front and workers share a socket pair without a name";
-const NO_LOCK: &str = "does not arise here: requests are handed out by the front, not fetched under a lock";
+const THREADS: &str = "raise the service's limits on threads and memory, or lower threads=";
+const OURS_NOT: &str = "does not occur in Gilkeeper: front and workers use a socket pair without a name";
+const NO_LOCK: &str = "does not occur in Gilkeeper: the front distributes requests, and no lock is needed";
 
 /// These codes.
 pub const CODES: &[Code] = &[
@@ -17,7 +17,7 @@ pub const CODES: &[Code] = &[
         Crit,
         "Python could not be started in the process that accepts connections",
         "applications that would run there answer 500",
-        "start the server's Python by hand and read its message",
+        "run the server's Python by hand and read its message",
     ),
     code(
         2,
@@ -31,19 +31,19 @@ pub const CODES: &[Code] = &[
         Alert,
         "the root directory given by chroot= cannot be entered",
         SLOW_RESTART,
-        "check that the directory exists and that the server is started by root",
+        "check that the directory exists and that root starts the server",
     ),
     code(
         4,
         Alert,
         "the group id of a worker cannot be changed",
         SLOW_RESTART,
-        "check group= and that the server is started by root",
+        "check group=, and that root starts the server",
     ),
     code(
         5,
         Alert,
-        "the list of supplementary-groups= cannot be set",
+        "the groups of supplementary-groups= cannot be set",
         SLOW_RESTART,
         "check that each group exists",
     ),
@@ -92,29 +92,29 @@ pub const CODES: &[Code] = &[
     code(
         12,
         Alert,
-        "the socket of a process group could not be made",
+        "the socket of a process group could not be created",
         NO_GROUP,
         "raise the limit on open files",
     ),
     code(13, Alert, "the socket of a process group could not be bound", NO_GROUP, OURS_NOT),
-    code(14, Alert, "the socket of a process group does not listen", NO_GROUP, OURS_NOT),
+    code(14, Alert, "the socket of a process group could not listen", NO_GROUP, OURS_NOT),
     code(15, Alert, "the owner of a process group's socket cannot be changed", NO_GROUP, OURS_NOT),
     code(
         16,
         Crit,
         "a request thread could not wait for work",
-        "the thread ends and the process has one less",
-        "report it with the log around it",
+        "the thread ends, and the process has one thread less",
+        "report it, with the log lines around it",
     ),
-    code(17, Crit, "the lock for accepting was not obtained", "the process stops", NO_LOCK),
+    code(17, Crit, "the accept lock could not be acquired", "the process stops", NO_LOCK),
     code(
         18,
         Crit,
         "waiting for requests on the worker's socket failed",
         "the process stops and is replaced",
-        "report it with the log around it",
+        "report it, with the log lines around it",
     ),
-    code(19, Crit, "the lock for accepting was not given back", "the group may stop serving", NO_LOCK),
+    code(19, Crit, "the accept lock could not be released", "the group may stop serving", NO_LOCK),
     code(20, Alert, "a worker could not prepare its threads (condition variable)", SLOW_RESTART, THREADS),
     code(21, Alert, "a worker could not prepare its threads (lock)", SLOW_RESTART, THREADS),
     code(22, Alert, "a request thread could not be started", SLOW_RESTART, THREADS),
@@ -123,7 +123,7 @@ pub const CODES: &[Code] = &[
         Alert,
         "a worker can no longer read its own signals",
         "the worker stops and is replaced",
-        "report it with the log around it",
+        "report it, with the log lines around it",
     ),
     code(
         24,
@@ -135,11 +135,11 @@ pub const CODES: &[Code] = &[
     code(
         25,
         Alert,
-        "follows WSGI0003 to WSGI0011: a worker is not what the configuration asks for",
+        "follows WSGI0003 to WSGI0011: a worker could not be set up as configured",
         SLOW_RESTART,
         "see the message before it",
     ),
-    code(26, Crit, "a worker could not take up the lock for accepting", SLOW_RESTART, NO_LOCK),
+    code(26, Crit, "a worker could not open the accept lock", SLOW_RESTART, NO_LOCK),
     code(
         27,
         Alert,
@@ -147,15 +147,9 @@ pub const CODES: &[Code] = &[
         SLOW_RESTART,
         "raise the limit on open files",
     ),
-    code(30, Crit, "the lock for accepting could not be made", NO_GROUP, NO_LOCK),
-    code(31, Crit, "the rights of the lock for accepting could not be changed (sysvsem)", NO_GROUP, NO_LOCK),
-    code(
-        32,
-        Crit,
-        "the owner of the lock file for accepting could not be changed (flock)",
-        NO_GROUP,
-        NO_LOCK,
-    ),
+    code(30, Crit, "the accept lock could not be created", NO_GROUP, NO_LOCK),
+    code(31, Crit, "the permissions of the accept lock could not be changed (sysvsem)", NO_GROUP, NO_LOCK),
+    code(32, Crit, "the owner of the accept lock's file could not be changed (flock)", NO_GROUP, NO_LOCK),
     code(
         33,
         Alert,
@@ -173,12 +167,24 @@ pub const CODES: &[Code] = &[
     code(
         61,
         Warn,
-        "a process could not be marked as one that may leave a core file",
+        "core files could not be enabled for a process",
         "no core file after a crash",
         "check the system's settings for core files",
     ),
-    code(62, Warn, "the system refused send-buffer-size=", "the default holds", "take the option out"),
-    code(63, Warn, "the system refused receive-buffer-size=", "the default holds", "take the option out"),
+    code(
+        62,
+        Warn,
+        "the system refused send-buffer-size=",
+        "the system's default applies",
+        "remove the option",
+    ),
+    code(
+        63,
+        Warn,
+        "the system refused receive-buffer-size=",
+        "the system's default applies",
+        "remove the option",
+    ),
     code(
         64,
         Warn,
@@ -189,41 +195,41 @@ pub const CODES: &[Code] = &[
     code(
         65,
         Warn,
-        "a socket of an earlier run stood in the way",
-        "it was taken away",
-        "end servers with SIGTERM, not SIGKILL",
+        "the socket file of an earlier run was still there",
+        "it was removed",
+        "stop servers with SIGTERM, not SIGKILL",
     ),
     code(
         68,
         Error,
         "the thread that watches the timers could not be started",
-        "no request, inactivity or startup limit is kept",
+        "the limits for requests, inactivity and startup are not enforced",
         THREADS,
     ),
     code(
         69,
         Error,
         "the thread that watches for deadlocks could not be started",
-        "deadlocks are not noticed",
+        "deadlocks are not detected",
         THREADS,
     ),
     code(
         70,
         Warn,
         "the thread that ends a slow shutdown could not be started",
-        "shutdown-timeout= is not kept",
+        "shutdown-timeout= is not enforced",
         THREADS,
     ),
-    code(71, Warn, "a request thread could not be waited for at shutdown", "the process ends without it", ""),
-    code(72, Warn, "a socket could not be closed at the end", "none that lasts", ""),
-    code(73, Warn, "a socket file could not be removed at the end", "it stays behind", "remove it by hand"),
-    code(74, Warn, "a process could not be freed from its processor (AIX)", "it stays there", ""),
+    code(71, Warn, "a request thread could not be joined at shutdown", "the process ends without it", ""),
+    code(72, Warn, "a socket could not be closed at shutdown", "nothing lasting", ""),
+    code(73, Warn, "a socket file could not be removed at shutdown", "the file stays", "remove it by hand"),
+    code(74, Warn, "a process could not be unbound from its processor (AIX)", "it stays bound", ""),
     code(
         75,
         Warn,
         "the system refused cpu-priority=",
-        "the normal priority holds",
-        "raising priority needs root",
+        "the normal priority applies",
+        "raising the priority needs root",
     ),
     code(
         76,
@@ -249,8 +255,8 @@ pub const CODES: &[Code] = &[
     code(
         79,
         Warn,
-        "the locale of locale= is not there",
-        "the inherited one holds",
+        "the locale of locale= does not exist",
+        "the inherited locale applies",
         "install the locale, or name one that `locale -a` lists",
     ),
     code(
@@ -263,8 +269,8 @@ pub const CODES: &[Code] = &[
     code(
         111,
         Warn,
-        "the main interpreter was already gone at the end of a process",
-        "its clean-up is left out",
+        "the main interpreter no longer existed at the end of a process",
+        "its clean-up is skipped",
         "",
     ),
     code(
@@ -278,7 +284,7 @@ pub const CODES: &[Code] = &[
         207,
         Error,
         "the thread that passes signals on could not be started",
-        "no process_signal events",
+        "there are no process_signal events",
         THREADS,
     ),
     code(

@@ -4,7 +4,7 @@ use super::Code;
 use super::Level::{Crit, Error, Warn};
 use super::code;
 
-const TRACE: &str = "read the traceback beside it";
+const TRACE: &str = "read the traceback in the log";
 const NO_PATH: &str = "python-path= is ignored";
 
 /// These codes.
@@ -14,7 +14,7 @@ pub const CODES: &[Code] = &[
         Crit,
         "Python could not be started in a worker",
         "the worker ends; its requests are answered with 5xx",
-        "start the group's Python by hand; check python-home=",
+        "run the group's Python by hand; check python-home=",
     ),
     code(
         29,
@@ -33,15 +33,15 @@ pub const CODES: &[Code] = &[
     code(
         36,
         Crit,
-        "a step of Python's configuration failed; its text is appended",
+        "a step of Python's configuration failed; the message names it",
         "Python is not started",
-        "check WSGIPythonHome, python-home= and the values named",
+        "check WSGIPythonHome, python-home= and the values in the message",
     ),
-    code(38, Error, "the main interpreter could not be wrapped", "no Python in this process", TRACE),
+    code(38, Error, "the main interpreter could not be wrapped", "there is no Python in this process", TRACE),
     code(
         40,
         Crit,
-        "a script could not be imported at start because its interpreter is not there",
+        "a script could not be imported at the start because its interpreter does not exist",
         "it is imported at the first request",
         "see the messages before it",
     ),
@@ -49,8 +49,8 @@ pub const CODES: &[Code] = &[
     code(
         91,
         Error,
-        "adding a directory of python-path= failed",
-        "it and those after it are not on sys.path",
+        "a directory of python-path= could not be added",
+        "it and the directories after it are not on sys.path",
         TRACE,
     ),
     code(
@@ -79,14 +79,14 @@ pub const CODES: &[Code] = &[
     code(
         99,
         Warn,
-        "Python at run time is another version than at build time (mod_wsgi has this check switched off)",
+        "Python has another version at run time than at build time (mod_wsgi has this check switched off)",
         "none",
         "",
     ),
     code(
         100,
         Warn,
-        "nothing can be found out about the directory of python-home=",
+        "the directory of python-home= cannot be examined",
         "Python may not start",
         "check path and permissions",
     ),
@@ -100,7 +100,7 @@ pub const CODES: &[Code] = &[
     code(
         102,
         Warn,
-        "the directory of python-home= may not be entered",
+        "the directory of python-home= is not accessible",
         "Python may not start",
         "check the permissions of the worker's user",
     ),
@@ -111,7 +111,13 @@ pub const CODES: &[Code] = &[
         "its applications answer 500; the next request tries again",
         "use %{GLOBAL} if the application's extensions do not work in sub-interpreters",
     ),
-    code(104, Error, "the values of a process_stopping event could not be made", "the event is lost", TRACE),
+    code(
+        104,
+        Error,
+        "the values of a process_stopping event could not be created",
+        "the event is lost",
+        TRACE,
+    ),
     code(112, Error, "a function subscribed to events raised an exception", "the next one runs", TRACE),
     code(
         113,
@@ -123,7 +129,7 @@ pub const CODES: &[Code] = &[
     code(
         114,
         Error,
-        "the lists of subscribed functions are gone",
+        "the lists of subscribed functions no longer exist",
         "the event is lost",
         "do not delete attributes of the module",
     ),
@@ -153,7 +159,7 @@ pub const CODES: &[Code] = &[
     code(
         182,
         Error,
-        "the wrapper of threading's shutdown could not be made (not compiled into mod_wsgi)",
+        "the wrapper of threading's shutdown could not be created (not compiled into mod_wsgi)",
         "none",
         "",
     ),
@@ -167,20 +173,20 @@ pub const CODES: &[Code] = &[
     code(
         184,
         Error,
-        "the replacement of signal.signal could not be made",
+        "the replacement of signal.signal could not be created",
         "the application can install signal handlers",
         TRACE,
     ),
-    code(185, Error, "sys.stderr could not be replaced", "what is written there may be lost", TRACE),
-    code(186, Error, "sys.stdout could not be replaced", "what is written there may be lost", TRACE),
+    code(185, Error, "sys.stderr could not be replaced", "output to it may be lost", TRACE),
+    code(186, Error, "sys.stdout could not be replaced", "output to it may be lost", TRACE),
     code(187, Error, "sys.stdin could not be replaced", "the application can read from it", TRACE),
-    code(188, Error, "an exception came up while an interpreter was set up", "see WSGI0035", TRACE),
+    code(188, Error, "an exception occurred while an interpreter was set up", "see WSGI0035", TRACE),
     code(
         189,
         Error,
-        "SystemExit came up while an interpreter was set up",
+        "SystemExit was raised while an interpreter was set up",
         "see WSGI0035",
-        "let no .pth file or sitecustomize call sys.exit",
+        "do not call sys.exit in a .pth file or sitecustomize",
     ),
     code(
         190,
@@ -199,8 +205,8 @@ pub const CODES: &[Code] = &[
     code(
         192,
         Error,
-        "an interpreter could not be entered to be taken down",
-        "it is left as it is until the process ends",
+        "an interpreter could not be entered to end it",
+        "it stays as it is until the process ends",
         "",
     ),
     code(
@@ -208,61 +214,61 @@ pub const CODES: &[Code] = &[
         Warn,
         "WSGIPerInterpreterGIL is On and Python is older than 3.12",
         "the GIL is shared",
-        "use Python 3.12 or later, or take the directive out",
+        "use Python 3.12 or later, or remove the directive",
     ),
     code(
         199,
         Warn,
         "a switch interval is set for one application group whose GIL is shared",
-        "it is skipped, since it would hold for the whole process",
-        "add WSGIPerInterpreterGIL On, or select the process group only",
+        "it is skipped, since it would apply to the whole process",
+        "add WSGIPerInterpreterGIL On, or select only the process group",
     ),
     code(
         200,
         Warn,
         "WSGIFreeThreading is On, but this Python is not a free-threaded build",
         "the GIL stays on",
-        "name a free-threaded Python with python=, or take the directive out",
+        "name a free-threaded Python with python=, or remove the directive",
     ),
     code(
         201,
         Warn,
         "WSGIFreeThreading is in a block that selects an application group",
         "it is ignored there",
-        "it applies to whole processes: select with process-group= only",
+        "it applies to whole processes: select only with process-group=",
     ),
     code(
         202,
         Warn,
-        "an own GIL is asked for in a process that runs without GIL",
-        "the interpreter is made without one",
+        "an own GIL is configured in a process that runs without a GIL",
+        "the interpreter has no GIL",
         "choose one of the two modes for this group",
     ),
     code(
         203,
         Warn,
-        "a switch interval is set for the main server while free-threading",
-        "it is skipped: there is nothing to switch",
-        "take it out",
+        "a switch interval is set for the main server, which runs without a GIL",
+        "it is skipped: there is no GIL to switch",
+        "remove it",
     ),
     code(
         204,
         Warn,
-        "switch-interval= is set for a group that runs without GIL",
-        "it is skipped: there is nothing to switch",
-        "take it out",
+        "switch-interval= is set for a group that runs without a GIL",
+        "it is skipped: there is no GIL to switch",
+        "remove it",
     ),
     code(
         205,
         Warn,
-        "a switch interval is set for an interpreter that runs without GIL",
-        "it is skipped: there is nothing to switch",
-        "take it out",
+        "a switch interval is set for an interpreter that runs without a GIL",
+        "it is skipped: there is no GIL to switch",
+        "remove it",
     ),
     code(
         209,
         Error,
-        "the values of a process_signal event could not be made",
+        "the values of a process_signal event could not be created",
         "the event is lost in that interpreter",
         TRACE,
     ),

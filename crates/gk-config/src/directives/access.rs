@@ -22,12 +22,13 @@ const NONE: Arity = Arity::exactly(0);
 pub const ROWS: &[Directive] = &[
     Directive::honoured("Require", "[not] rule [argument …]", AUTH, RULE, require)
         .default("all granted")
-        .doc("A rule about who is served. Of several rules, one must hold; sections change that. Rules: `all granted`, `all denied`, \
-              `ip address …` (also a network or the first numbers of an address), `local`, `env variable …`, `method name …`, `ssl`, `ssl-verify-client` (with a valid certificate), \
-              `expr expression` (see [conditional sections](conditions.md); it may stand in quotes), `valid-user`, `user name …`, `group name …` (of AuthGroupFile), `wsgi-group name …` (of WSGIAuthGroupScript). `not` \
-              turns clients away for whom the rule holds, and admits nobody. Any other rule (`host`, `ldap-group` …) cannot be \
-              asked here: it admits nobody, with a warning. The rules of an inner scope replace those around it, unless AuthMerging \
-              says otherwise."),
+        .doc("A rule that decides who is served. If there are several, at least one must hold, unless a section says otherwise. \
+            Rules: `all granted`, `all denied`, `ip address …` (also a network or the first numbers of an address), `local`, \
+            `env variable …`, `method name …`, `ssl`, `ssl-verify-client` (with a valid certificate), `expr expression` (see \
+            [conditional sections](conditions.md); it may stand in quotes), `valid-user`, `user name …`, `group name …` (of \
+            AuthGroupFile), `wsgi-group name …` (of WSGIAuthGroupScript). `not` refuses clients for whom the rule holds, and \
+            by itself admits nobody. Any other rule (`host`, `ldap-group` …) is not supported: it admits nobody, with a \
+            warning. The rules of an inner scope replace those around it, unless AuthMerging says otherwise."),
     Directive::honoured("<RequireAll>", "", AUTH, NONE, open_group)
         .doc("None of these rules may fail, and at least one must hold."),
     Directive::honoured("<RequireAny>", "", AUTH, NONE, open_group)
@@ -51,9 +52,9 @@ pub const ROWS: &[Directive] = &[
         .doc("The order in which Allow and Deny are applied; the last one wins. A client that neither matches is served with \
               `deny,allow`, and refused with `allow,deny` (also `mutual-failure`)."),
     Directive::honoured("Allow", "from all|address|env=[!]variable …", AUTH, Arity::at_least(2), allow)
-        .doc("Clients that are admitted, as far as Order and Deny of the same scope let them: an address, its first numbers, a network, or \
+        .doc("Clients that are admitted, subject to Order and Deny of the same scope: an address, its first numbers, a network, or \
               requests with a variable. Order, Allow, Deny and Satisfy of an inner scope replace those around it, and Require must pass, \
-              too. Hosts' names but `localhost` are not looked up: nobody is admitted by one."),
+              too. Host names other than `localhost` are not looked up: they admit nobody."),
     Directive::honoured("Deny", "from all|address|env=[!]variable …", AUTH, Arity::at_least(2), deny)
         .doc("Clients that are refused, unless `Order deny,allow` and an Allow are in the same scope. Host names are not looked up: \
               a name refuses everybody."),

@@ -25,17 +25,19 @@ pub const ROWS: &[Directive] = &[
         .doc("Like WSGIScriptAlias with a regular expression for the URL path; `$1` … `$9` in the file pattern are its groups. What \
               follows the match in the URL is appended."),
     Directive::honoured("WSGIImportScript", "path process-group=name application-group=name", SERVER, Arity::options(1), import_script)
-        .doc("Imports a script in every process of a group when it starts. Both options are required. In a group with `threads=0` the script is a service: it runs on the main thread, and again whenever it ends."),
+        .doc("Imports a script in every process of a group when it starts. Both options are required. In a group with \
+            `threads=0` the script is a service: it runs on the main thread, and again whenever it ends."),
     Directive::honoured("WSGICallableObject", "name", Contexts::ANY.or(Contexts::HTACCESS), Arity::exactly(1), callable_object)
         .default("application")
-        .doc("Name of the callable in the script. `%{ENV:name}` takes it from the request's variables. `web.app` and a call with literals, \
-              such as `create_app('x')`, are looked up once in each interpreter, where the process imports the script when it starts (ours)."),
+        .doc("Name of the callable in the script. `%{ENV:name}` takes it from the request's variables. `web.app` and a call with \
+            literals, such as `create_app('x')`, are looked up once in each interpreter, where the process imports the script \
+            when it starts (an addition of Gilkeeper)."),
     Directive::honoured("Alias", "url-path path", SERVER, Arity::exactly(2), alias)
         .doc("Serves a file or the files of a directory at a URL path, without the application. The rest of the URL is appended to \
               the path unchanged, so with `Alias /static/` the path needs a slash at its end, too. A URL path that ends with a slash \
               does not match the path without it."),
     Directive::honoured("DocumentRoot", "directory", SERVER, Arity::exactly(1), document_root)
-        .doc("Directory whose files are served where no alias matches."),
+        .doc("Directory whose files are served if no alias matches."),
     Directive::honoured("AllowEncodedSlashes", "Off|On|NoDecode", SERVER, Arity::exactly(1), encoded_slashes)
         .default("Off")
         .doc("The meaning of `%2F` in the path of a URL. `Off`: the answer is 404. `NoDecode`: it stays encoded, also in PATH_INFO, \
@@ -44,19 +46,19 @@ pub const ROWS: &[Directive] = &[
     Directive::honoured("AliasMatch", "regex path", SERVER, Arity::exactly(2), alias_match)
         .doc("Serves files at the URL paths a regular expression matches; `$1` … `$9` in the path are its groups."),
     Directive::honoured("ScriptAlias", "url-path path", SERVER, Arity::exactly(2), program_alias)
-        .doc("CGI programs are not run here: everything at and below the URL path is answered 403, with a warning. Keep a server that \
-              runs them, and let a proxy in front choose by path."),
+        .doc("Gilkeeper runs no CGI programs: everything at and below the URL path gets 403, with a warning. Keep a server that \
+            runs them, and let a proxy in front choose by path."),
     Directive::honoured("WSGIDispatchScript", "path [application-group=name]", Contexts::ANY, Arity::options(1), super::access::users::dispatch_script)
-        .doc("A script whose functions `process_group(environ)`, `application_group(environ)` and `callable_object(environ)` choose for each \
-              request; each may be missing, and `None` keeps what the configuration says. It runs in a worker of the process group that the \
-              configuration names, in the main interpreter without `application-group=`. A choice that is not allowed there, or a \
-              script that fails, is a 500."),
+        .doc("A script whose functions `process_group(environ)`, `application_group(environ)` and `callable_object(environ)` \
+            make the choice for each request; each function is optional, and `None` keeps the configured value. It runs in a \
+            worker of the process group that the configuration names, in the main interpreter without `application-group=`. If \
+            the choice is not allowed or the script fails, the request gets 500."),
     Directive::honoured("WSGIHandlerScript", "name path [option=value …]", Contexts::ANY, Arity::options(2), handler_script)
-        .doc("A script that answers for the files whose handler has this name (`SetHandler`, `AddHandler`), also for those that do \
-              not exist. Its callable is `handle_request`; `SCRIPT_FILENAME` is the file. Options: `process-group=`, \
+        .doc("A script that answers requests for files whose handler has this name (`SetHandler`, `AddHandler`), even if they do \
+            not exist. Its callable is `handle_request`; `SCRIPT_FILENAME` is the file. Options: `process-group=`, \
               `application-group=`, `pass-authorization=On|Off`."),
     Directive::inert("WSGICaseSensitivity", "On|Off", Contexts::GLOBAL,
-        "script paths are compared as the file system gives them"),
+        "script paths are compared exactly as the file system has them"),
 ];
 
 fn encoded_slashes(scope: &mut Scope, words: &[Word]) -> Applied {

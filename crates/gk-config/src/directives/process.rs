@@ -11,8 +11,8 @@ use crate::values;
 /// Rows of this area.
 pub const ROWS: &[Directive] = &[
     Directive::honoured("WSGIDaemonProcess", "name [option=value …]", Contexts::SERVER, Arity::options(1), daemon_process::declare)
-        .doc("Declares a process group: P processes with T request threads each. The options have a page of their own \
-              (`daemon-process-options.md`). A group declared in a virtual host serves only hosts of that server name; \
+        .doc("Declares a process group: P processes with T request threads each. [A separate page](../daemon-process-options.md) \
+            describes the options. A group declared in a virtual host serves only hosts of that server name; \
               one declared outside serves all. Without any declaration there is one group named `default`, \
               1 process × 15 threads."),
     Directive::honoured("WSGIProcessGroup", "name", Contexts::ANY, Arity::exactly(1), process_group)
@@ -27,7 +27,7 @@ pub const ROWS: &[Directive] = &[
               of that name."),
     Directive::honoured("WSGIRestrictProcess", "name …", Contexts::ANY, Arity::at_least(1), restrict_process)
         .default("any group")
-        .doc("The process groups that may be selected in this scope; another one is answered 500 with WSGI0149. \
+        .doc("The process groups that may be selected in this scope; selecting another one is a 500 (WSGI0149). \
               `%{GLOBAL}` names the first group."),
     Directive::inert("WSGISocketPrefix", "path-prefix", Contexts::GLOBAL,
         "front and workers share a socket pair that has no name in the file system"),
@@ -37,34 +37,37 @@ pub const ROWS: &[Directive] = &[
         "the front hands each request to a free worker; workers do not compete for connections"),
     Directive::honoured("GilkeeperEmbedded", "On|Off|Beside", Contexts::GLOBAL, Arity::exactly(1), embedded)
         .default("Off").ours()
-        .doc("Embedded mode: the processes of one process group accept connections and speak HTTP themselves, so that no request \
-              passes from one process to another. With `On` the group is the one `WSGIDaemonProcess` that has threads; without any it is \
-              named `default`. With `Beside` every `WSGIDaemonProcess` stays a group of daemon mode, and the embedded group stands beside \
-              them, as in mod_wsgi: it is `%{GLOBAL}`, its name is `global`, and it serves what names no other group. `StartServers`, \
-              `ThreadsPerChild` and `MaxRequestsPerChild` count the processes, threads and requests of a group that is not declared. \
-              `GilkeeperMaxConnections`, `GilkeeperResponseMemory` and `GilkeeperResponseSpool` are shared out among the processes. \
-              The guide's page \"Embedded mode\" says what it costs."),
+        .doc("Embedded mode: the processes of one process group accept connections and speak HTTP themselves, so no request \
+            passes from one process to another. With `On`, this is the `WSGIDaemonProcess` group that has threads, or a group \
+            named `default` if there is none. With `Beside`, every `WSGIDaemonProcess` stays a group in daemon mode, and the \
+            embedded group runs beside them, as in mod_wsgi: it is `%{GLOBAL}`, its name is `global`, and it serves requests \
+            that select no other group. `StartServers`, `ThreadsPerChild` and `MaxRequestsPerChild` set processes, threads and \
+            requests of an embedded group that no `WSGIDaemonProcess` declares. `GilkeeperMaxConnections`, \
+            `GilkeeperResponseMemory` and `GilkeeperResponseSpool` are divided among the processes. The guide's page \
+            \"Embedded mode\" says what it costs."),
     Directive::honoured("GilkeeperFronts", "number|auto", Contexts::GLOBAL, Arity::exactly(1), fronts)
         .default("1").ours()
-        .doc("Processes that accept connections and speak HTTP in daemon mode. One is enough up to eight CPUs; `auto` is one for every \
-              eight CPUs. With more than one, each of them is a process of a group named `fronts`, has a link to each worker and a queue of \
-              its own, and the front process itself accepts nothing. `GilkeeperMaxConnections`, `GilkeeperResponseMemory` and \
-              `GilkeeperResponseSpool` are shared out among them. The page \"Scale\" says when that pays."),
+        .doc("Processes that accept connections and speak HTTP in daemon mode. One is enough for up to eight CPUs; `auto` is one \
+            for every eight CPUs. With more than one, each is a process of a group named `fronts` and has its own link to each \
+            worker and its own queue; the front process itself then accepts no connections. `GilkeeperMaxConnections`, \
+            `GilkeeperResponseMemory` and `GilkeeperResponseSpool` are divided among them. The page \"Scale\" says when this \
+            pays."),
     Directive::honoured("WSGIRestrictEmbedded", "On|Off", Contexts::GLOBAL, Arity::exactly(1), restrict_embedded)
         .default("Off")
-        .doc("On: `GilkeeperEmbedded On` or `Beside` is an error. Without that there is no embedded mode to forbid."),
+        .doc("On: `GilkeeperEmbedded On` or `Beside` is an error."),
     Directive::inert("StartServers", "number", Contexts::SERVER, EMBEDDED_ONLY).judged(start_servers)
-        .doc("For the embedded group, where no `WSGIDaemonProcess` declares it: the number of processes."),
+        .doc("For an embedded group that no `WSGIDaemonProcess` declares: the number of processes."),
     Directive::inert("ThreadsPerChild", "number", Contexts::SERVER, EMBEDDED_ONLY).judged(threads_per_child)
-        .doc("For the embedded group, where no `WSGIDaemonProcess` declares it: the request threads of each process."),
+        .doc("For an embedded group that no `WSGIDaemonProcess` declares: the request threads of each process."),
     Directive::inert("MaxRequestsPerChild", "number", Contexts::SERVER, EMBEDDED_ONLY).judged(requests_per_child)
-        .doc("For the embedded group, where no `WSGIDaemonProcess` declares it: the requests after which a process is replaced; 0 is without bound."),
+        .doc("For an embedded group that no `WSGIDaemonProcess` declares: the number of requests after which a process is \
+            replaced; 0: without limit."),
     Directive::inert("MaxConnectionsPerChild", "number", Contexts::SERVER, EMBEDDED_ONLY).judged(requests_per_child)
         .doc("Apache's later name of `MaxRequestsPerChild`."),
 ];
 
 const EMBEDDED_ONLY: &str =
-    "outside of embedded mode (GilkeeperEmbedded) WSGIDaemonProcess counts processes, threads and requests";
+    "outside embedded mode (GilkeeperEmbedded), WSGIDaemonProcess sets processes, threads and requests";
 
 fn embedded(scope: &mut Scope, words: &[Word]) -> Applied {
     let beside = words[0].text.eq_ignore_ascii_case("beside");

@@ -12,10 +12,10 @@ const GLOBAL: Contexts = Contexts::GLOBAL;
 pub const ROWS: &[Directive] = &[
     Directive::honoured("WSGIPythonHome", "directory", GLOBAL, Arity::exactly(1), home)
         .default("the Python that runs the server")
-        .doc("Prefix or virtual environment of the groups that have no `python-home=`."),
+        .doc("Prefix or virtual environment of groups without `python-home=`."),
     Directive::honoured("WSGIPythonPath", "directory[:directory…]", GLOBAL.or(Contexts::INTERPRETER), Arity::exactly(1), path)
-        .doc("Directories put in front of `sys.path` with `site.addsitedir()`. At the top level: for the groups that \
-              have no `python-path=`. In a block: added to what the interpreter has already."),
+        .doc("Directories put in front of `sys.path` with `site.addsitedir()`. At the top level: for groups without \
+            `python-path=`. In a block: added to what the interpreter already has."),
     Directive::honoured("WSGIPythonOptimize", "0|1|2", GLOBAL, Arity::exactly(1), optimize)
         .default("0").doc("Python's `-O` level."),
     Directive::honoured("WSGIPythonWarnings", "filter", GLOBAL, Arity::exactly(1), warnings)
@@ -25,14 +25,14 @@ pub const ROWS: &[Directive] = &[
     Directive::honoured("WSGIDontWriteBytecode", "On|Off", GLOBAL, Arity::exactly(1), dont_write_bytecode)
         .default("Off").doc("Writes no `.pyc` files."),
     Directive::honoured("WSGIDestroyInterpreter", "On|Off", GLOBAL, Arity::exactly(1), destroy_interpreter)
-        .default("On").doc("Off: processes exit without taking their interpreters down, so no `atexit`."),
-    Directive::inert("WSGIPythonEggs", "directory", GLOBAL, "eggs are no longer a way to install Python packages"),
+        .default("On").doc("Off: processes exit without taking their interpreters down, so `atexit` functions do not run."),
+    Directive::inert("WSGIPythonEggs", "directory", GLOBAL, "Python packages are no longer installed as eggs"),
     Directive::inert("WSGIVerboseDebugging", "On|Off", GLOBAL, "mod_wsgi 6 ignores it too; use LogLevel debug"),
-    Directive::removed("WSGIReloadMechanism", "delete the line: workers are replaced, as mod_wsgi has always done since 3.0"),
-    Directive::removed("WSGIOutputBuffering", "delete the line: the front takes in what a client has not read yet"),
+    Directive::removed("WSGIReloadMechanism", "delete the line: workers are always replaced, as in mod_wsgi since 3.0"),
+    Directive::removed("WSGIOutputBuffering", "delete the line: the front buffers what a client has not read yet"),
     Directive::removed("WSGIPythonExecutable", "name the Python of a process group with python= or python-home="),
     Directive::removed("WSGIPy3kWarningFlag", "delete the line: it concerned Python 2"),
-    Directive::removed("WSGILazyInitialization", "delete the line: Python is only ever started in the workers"),
+    Directive::removed("WSGILazyInitialization", "delete the line: Python is started only in the workers"),
     Directive::removed("WSGINewRelicConfigFile", "set NEW_RELIC_CONFIG_FILE in the environment and wrap the application"),
     Directive::removed("WSGINewRelicEnvironment", "set NEW_RELIC_ENVIRONMENT in the environment and wrap the application"),
 ];

@@ -15,34 +15,34 @@ const ONE: Arity = Arity::exactly(1);
 /// Rows of this area.
 pub const ROWS: &[Directive] = &[
     Directive::honoured("WSGIPassAuthorization", "On|Off", ANY, ONE, pass_authorization)
-        .default("Off").doc("Shows the Authorization header to the application as `HTTP_AUTHORIZATION`."),
+        .default("Off").doc("Passes the Authorization header to the application as `HTTP_AUTHORIZATION`."),
     Directive::honoured("WSGIScriptReloading", "On|Off", ANY, ONE, script_reloading)
         .default("On").doc("Restarts the group gracefully when its script file changes."),
     Directive::honoured("WSGIChunkedRequest", "On|Off", ANY, ONE, chunked_request)
-        .default("On").doc("Accepts chunked request bodies; Off answers them 411. The application sees their length in `CONTENT_LENGTH`."),
+        .default("On").doc("Accepts chunked request bodies; with Off they get 411. The application sees their length in `CONTENT_LENGTH`."),
     Directive::honoured("WSGIErrorOverride", "On|Off", ANY, ONE, error_override)
-        .default("Off").doc("Replaces the body of 4xx and 5xx responses of the application by the server's own."),
+        .default("Off").doc("Replaces the bodies of the application's 4xx and 5xx responses with the server's own."),
     Directive::honoured("WSGIMapHEADToGET", "Off|On|Auto", ANY, ONE, map_head_to_get)
-        .default("Auto").doc("Shows HEAD requests to the application as GET. `Auto` does so where the body is needed to compute headers, which is \
-              never the case here: the same as Off."),
+        .default("Auto").doc("Passes HEAD requests to the application as GET. `Auto` does so only if the body is needed to \
+            compute headers, which is never the case here, so it means Off."),
     Directive::honoured("WSGIIgnoreActivity", "On|Off", ANY, ONE, ignore_activity)
         .default("Off").doc("Requests in this scope do not postpone `inactivity-timeout=`; use it for health checks."),
     Directive::honoured("WSGIEnableSendfile", "On|Off", ANY, ONE, enable_sendfile)
-        .default("Off").doc("Hands the file of `wsgi.file_wrapper` to the front, which sends it."),
+        .default("Off").doc("Passes the file of `wsgi.file_wrapper` to the front, which sends it."),
     Directive::honoured("WSGITrustedProxyHeaders", "name …", ANY, Arity::at_least(1), trusted_proxy_headers)
-        .doc("Headers of a proxy in front that set the client's address, scheme, host, port or mount point. Only listed \
-              headers count; in one category the last one listed that is present wins. `Forwarded` (RFC 7239) is read element by \
-              element over the trusted proxies, like X-Forwarded-For, and gives the client, the scheme and the host."),
+        .doc("Headers of a trusted proxy that set the client's address, scheme, host, port or mount point. Only listed headers \
+            count; if several for the same fact are present, the one listed last wins. `Forwarded` (RFC 7239) is followed back \
+            through the trusted proxies, like X-Forwarded-For, and gives client, scheme and host."),
     Directive::honoured("WSGITrustedProxies", "address|network|unix: …", ANY, Arity::at_least(1), trusted_proxies)
         .default("every peer").doc("Peers whose WSGITrustedProxyHeaders count, as IPv4 or IPv6 addresses or networks."),
     Directive::honoured("LimitRequestBody", "bytes", ANY, ONE, limit_request_body)
-        .default("1073741824").doc("Longest request body; a longer one is answered 413. 0 is without bound."),
+        .default("1073741824").doc("Longest request body; requests with a longer one get 413. 0 means no limit."),
     Directive::honoured("SetEnv", "name [value]", ANY, Arity::between(1, 2), set_env)
         .doc("Sets a variable of the WSGI environment."),
     Directive::honoured("PassEnv", "name …", ANY, Arity::at_least(1), pass_env)
         .doc("Copies variables of the server's own environment to the WSGI environment."),
     Directive::honoured("UnsetEnv", "name …", ANY, Arity::at_least(1), unset_env)
-        .doc("Takes variables out of the WSGI environment."),
+        .doc("Removes variables from the WSGI environment."),
     Directive::inert("WSGIPassApacheRequest", "On|Off", Contexts::ANY, "there is no Apache request to pass"),
 ];
 

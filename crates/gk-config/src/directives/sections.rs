@@ -15,20 +15,20 @@ const ONE_OR_TWO: Arity = Arity::between(1, 2);
 /// Rows of this area.
 pub const ROWS: &[Directive] = &[
     Directive::honoured("<VirtualHost>", "address[:port] …", Contexts::GLOBAL, Arity::at_least(1), virtual_host)
-        .doc("A host of its own on the addresses it names. If several match, ServerName and ServerAlias decide, and the first serves \
-              requests for unknown names."),
+        .doc("A virtual host on the addresses that it names. If several match, ServerName and ServerAlias decide; the first one \
+            serves requests for unknown names."),
     Directive::honoured("<Location>", "url-path", Contexts::SERVER, ONE_OR_TWO, location)
         .doc("Settings for the URL paths at and below a path; `*` and `?` do not match a slash. `<Location ~ regex>` is LocationMatch."),
     Directive::honoured("<LocationMatch>", "regex", Contexts::SERVER, ONE, location_match)
-        .doc("Settings for the URL paths a regular expression matches."),
+        .doc("Settings for URL paths that match a regular expression."),
     Directive::honoured("<Directory>", "directory", Contexts::SERVER, ONE_OR_TWO, directory)
         .doc("Settings for the scripts and files in a directory and below it. `<Directory ~ regex>` is DirectoryMatch."),
     Directive::honoured("<DirectoryMatch>", "regex", Contexts::SERVER, ONE, directory_match)
-        .doc("Settings for the directories a regular expression matches."),
+        .doc("Settings for directories that match a regular expression."),
     Directive::honoured("<Files>", "name", Contexts::ANY, ONE_OR_TWO, files)
-        .doc("Settings for the scripts and files of a name, anywhere or within a `<Directory>`. `<Files ~ regex>` is FilesMatch."),
+        .doc("Settings for scripts and files with this name, anywhere or within a `<Directory>`. `<Files ~ regex>` is FilesMatch."),
     Directive::honoured("<FilesMatch>", "regex", Contexts::ANY, ONE, files_match)
-        .doc("Settings for the scripts and files whose names a regular expression matches."),
+        .doc("Settings for scripts and files whose names match a regular expression."),
 ];
 
 fn virtual_host(scope: &mut Scope, words: &[Word]) -> Applied {

@@ -46,7 +46,7 @@ pub const ROWS: &[Directive] = &[
         .default("the user's group").doc("The group that front and workers run as when root starts the server."),
     Directive::honoured("Timeout", "seconds", SERVER, ONE, timeout)
         .default("60").doc("The time for which reading from or writing to the client may stall. A value in a virtual host is ignored, with a \
-              warning."),
+            warning."),
     Directive::honoured("KeepAlive", "On|Off", SERVER, ONE, keep_alive)
         .default("On").doc("Allows several requests on one connection. A value in a virtual host is ignored, with a warning."),
     Directive::honoured("KeepAliveTimeout", "seconds", SERVER, ONE, keep_alive_timeout)
@@ -54,11 +54,13 @@ pub const ROWS: &[Directive] = &[
     Directive::honoured("MaxKeepAliveRequests", "number", SERVER, ONE, max_keep_alive_requests)
         .default("100, with HTTP/2 0").doc("Requests on one connection; 0 means no limit. A value in a virtual host is ignored, with a warning."),
     Directive::honoured("LimitRequestLine", "bytes", SERVER, ONE, limit_request_line)
-        .default("8190").doc("Longest request line; a longer one is answered 414. A value in a virtual host is ignored, with a warning."),
+        .default("8190").doc("Longest request line; requests with a longer one get 414. A value in a virtual host is ignored, \
+            with a warning."),
     Directive::honoured("LimitRequestFields", "number", SERVER, ONE, limit_request_fields)
-        .default("100").doc("Most header fields; more are answered 431. 0 means no limit. A value in a virtual host is ignored, with a warning."),
+        .default("100").doc("Most header fields of a request; with more it gets 431. 0 means no limit. A value in a virtual host \
+            is ignored, with a warning."),
     Directive::honoured("LimitRequestFieldSize", "bytes", SERVER, ONE, limit_request_field_size)
-        .default("8190").doc("Longest header field; a longer one is answered 431, and so is a request whose whole head is larger than about 1 MiB. A \
+        .default("8190").doc("Longest header field; requests with a longer one, or with a head larger than about 1 MiB, get 431. A \
               value in a virtual host is ignored, with a warning."),
     Directive::honoured("RequestReadTimeout", "[handshake=time] [header=time] [body=time], each seconds[[-longest],MinRate=bytes]", SERVER, Arity::at_least(1), request_read_timeout)
         .default("handshake=0 header=20-40,MinRate=500 body=20,MinRate=500")
@@ -66,8 +68,8 @@ pub const ROWS: &[Directive] = &[
               `longest`. 0 means no limit. A client that is too slow gets 408. The time for heads is that of the first virtual host \
               of the address, the time for bodies that of the request's host. `handshake` is for TLS."),
     Directive::honoured("ListenBacklog", "number", GLOBAL, ONE, listen_backlog)
-        .default("2048").doc("How many connections may wait in the kernel until they are accepted, at most `net.core.somaxconn`. Apache's default is \
-              511."),
+        .default("2048").doc("How many connections may wait in the kernel until they are accepted, at most `net.core.somaxconn`. Apache's \
+            default is 511."),
     Directive::honoured("GilkeeperAdmin", "host:port|off [token=auto|always]", GLOBAL, Arity::between(1, 2), admin)
         .default("127.0.0.1:8001 token=auto").ours()
         .doc("The address of the dashboard, the metrics and the health checks. If another program uses the default address, a free \
@@ -78,28 +80,28 @@ pub const ROWS: &[Directive] = &[
         .ours().doc("Uses TLS on the admin address. Files are in PEM format. With `client-ca`, a client with a certificate of these \
               authorities needs no token."),
     Directive::honoured("GilkeeperMaxConnections", "number", GLOBAL, ONE, max_connections)
-        .default("0").ours().doc("Most connections at once; 0 means as many as the front can have file descriptors for. When the limit is reached, the \
-              connection that has been idle longest gives way to a new one."),
+        .default("0").ours().doc("Most connections at once; 0 means as many as the front can have file descriptors for. When the limit is reached, \
+            the connection that has been idle longest gives way to a new one."),
     Directive::honoured("GilkeeperMaxConnectionsPerAddress", "number", GLOBAL, ONE, max_connections_per_address)
-        .default("0").ours().doc("Most connections at once from one client address; further ones are closed at once. IPv6 addresses count by /64. The \
-              address is that of the connection, or with the PROXY protocol that of the client it names. Trusted proxies \
-              (`WSGITrustedProxies`, `RemoteIPInternalProxy`, `RemoteIPTrustedProxy`) and Unix sockets have no limit. 0 means no \
-              limit for all."),
+        .default("0").ours().doc("Most connections at once from one client address; further ones are closed at once. IPv6 addresses count by /64. \
+            The address is that of the connection, or with the PROXY protocol that of the client it names. Trusted proxies \
+            (`WSGITrustedProxies`, `RemoteIPInternalProxy`, `RemoteIPTrustedProxy`) and Unix sockets have no limit. 0 means no \
+            limit for all."),
     Directive::honoured("GilkeeperFrontTimeout", "seconds", GLOBAL, ONE, front_timeout)
-        .default("15").ours().doc("The time without a sign of life after which the front, or its admin process, is replaced; 0 means never. A front in a \
-              debugger is left alone."),
+        .default("15").ours().doc("The time without a sign of life after which the front, or its admin process, is replaced; 0 means never. A front \
+            in a debugger is left alone."),
     Directive::honoured("GilkeeperKeepTrying", "On|Off", GLOBAL, ONE, keep_trying)
-        .default("Off").ours().doc("Continues when no process of a group could import its applications at the start. Off: the server prints why and ends \
-              with exit code 3."),
+        .default("Off").ours().doc("Continues when no process of a group could import its applications at the start. Off: the server prints why and \
+            ends with exit code 3."),
     Directive::honoured("GilkeeperBodyBufferSize", "bytes", GLOBAL, ONE, body_buffer_size)
         .default("131072").ours().doc("The part of a request body that is kept in memory; a longer body goes into a temporary file in the server root."),
     Directive::honoured("GilkeeperResponseMemory", "bytes", GLOBAL, ONE, response_memory)
         .default("67108864").ours().doc("The memory that all responses waiting for slow clients may use together. Above it, their bytes go to files earlier \
-              than `response-buffer-size` says."),
+            than `response-buffer-size` says."),
     Directive::honoured("GilkeeperResponseSpool", "bytes", GLOBAL, ONE, response_spool)
-        .default("1073741824").ours().doc("The bytes that all responses waiting for slow clients may have in temporary files in the server root, at most half of \
-              the free space there. One client address may use a quarter of it, and always one `response-spool-size`. Above it, \
-              request threads wait for their clients."),
+        .default("1073741824").ours().doc("The bytes that all responses waiting for slow clients may have in temporary files in the server root, at most half \
+            of the free space there. One client address may use a quarter of it, and always one `response-spool-size`. Above \
+            it, request threads wait for their clients."),
 ];
 
 fn server_name(scope: &mut Scope, words: &[Word]) -> Applied {

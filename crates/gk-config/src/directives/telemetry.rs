@@ -20,26 +20,26 @@ pub const ROWS: &[Directive] = &[
               `interval` seconds (default 1, at least 0.5). If the receiver is missing or slow, datagrams are lost and counted; \
               nothing else happens."),
     Directive::honoured("WSGITelemetryOptions", "[+|-]option … | None | All", GLOBAL, Arity::at_least(1), options)
-        .default("None").unbuilt("what clients say of themselves is not on the scoreboard").doc("Optional captures: `CaptureUserAgent`."),
+        .default("None").unbuilt("facts about clients are not on the scoreboard").doc("Optional captures: `CaptureUserAgent`."),
     Directive::honoured("WSGISlowRequests", "seconds", GLOBAL, Arity::exactly(1), slow)
-        .default("0").doc("Requests whose application takes longer than this are recorded, with how their time was used. While such a request is \
-              running, its Python stack is written to the error log once. 0 turns it off."),
+        .default("0").doc("Requests whose application takes longer than this are recorded, with how their time was used. While such a request \
+            is running, its Python stack is written to the error log once. 0 turns it off."),
     Directive::honoured("GilkeeperMeasurements", "On|Off", GLOBAL, Arity::exactly(1), measurements)
         .default("On").doc("Lets the workers measure their requests and their waits for the GIL. `Off` leaves the pages and `/metrics` without \
-              figures of requests; use it to see what measuring costs."),
+            figures of requests; use it to see what measuring costs."),
     Directive::honoured("GilkeeperHolders", "On|Off|seconds", GLOBAL, Arity::exactly(1), holders)
         .default("On").doc("Which waits for the GIL are attributed to the application's line that held it: with `On` those that last a switch \
-              interval or longer, with a number those of so many `seconds` or longer (`0`: every wait). `Off`: none, and there is no \
-              table of hot holders."),
+            interval or longer, with a number those of so many `seconds` or longer (`0`: every wait). `Off`: none, and there \
+            is no table of hot holders."),
     Directive::honoured("WSGIServerMetrics", "On|Off", GLOBAL, Arity::exactly(1), metrics)
-        .default("Off").unbuilt(AREA).doc("Makes `mod_wsgi.server_metrics()` give data."),
+        .default("Off").unbuilt(AREA).doc("Lets `mod_wsgi.server_metrics()` return data."),
     Directive::honoured("GilkeeperOTLP", "http://host:port[/path] [interval=seconds] [header=\"Name: value\"] …", GLOBAL, Arity::options(1), otlp)
         .ours().doc("Pushes the metrics of `/metrics` to an OpenTelemetry collector, as OTLP over HTTP in protobuf form, every `interval` \
             seconds (default 10, at least 1). Without a path it is `/v1/metrics`; `header` may be repeated."),
     Directive::honoured("GilkeeperRequestId", "On|Off", GLOBAL, Arity::exactly(1), traces::request_id)
-        .default("Off, On with GilkeeperTraces").doc("Gives each request an id: the `X-Request-ID` of a trusted proxy, else 32 hexadecimal digits. It is in both logs, in \
-              the environ as `HTTP_X_REQUEST_ID` and `gilkeeper.request_id`, in the response as `X-Request-ID`, on the pages, and \
-              available to the application's own logging."),
+        .default("Off, On with GilkeeperTraces").doc("Gives each request an id: the `X-Request-ID` of a trusted proxy, else 32 hexadecimal digits. It is in both logs, \
+            in the environ as `HTTP_X_REQUEST_ID` and `gilkeeper.request_id`, in the response as `X-Request-ID`, on the pages, \
+            and available to the application's own logging."),
     Directive::honoured("GilkeeperTraces", "http://host:port[/path]|grpc://host:port [ratio=share] [believe=proxies|everybody|nobody] [slow=seconds] [service=name] [interval=seconds] [header=\"Name: value\"] …", GLOBAL, Arity::options(1), traces::traces)
         .ours().doc("Sends spans of requests to an OpenTelemetry receiver by OTLP, over HTTP or gRPC, every `interval` seconds (default 5). \
               A request's `traceparent` is continued. `ratio` (default 0.01) is the share of new traces that are sampled. A trusted \

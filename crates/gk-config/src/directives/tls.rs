@@ -43,17 +43,18 @@ pub const ROWS: &[Directive] = &[
         .default("all that rustls has")
         .doc("The suites of TLS 1.2 in OpenSSL's language, or with `TLSv1.3` the names of that version's suites. A name that OpenSSL \
               knows and rustls lacks is left out with a warning. An unknown name is an error, and so is a list that leaves nothing. \
-              In a section, the directive closes the scope if it asks for less than all suites."),
+              In a section, the directive denies access (403) if it asks for less than all suites."),
     Directive::honoured("SSLHonorCipherOrder", "On|Off", SERVER, ONE, server_order)
         .default("Off").doc("Uses the server's order of preference for suites instead of the client's."),
     Directive::honoured("SSLCACertificateFile", "path", SERVER, ONE, authority_file)
         .doc("The authorities of client certificates, in PEM form."),
     Directive::honoured("SSLCACertificatePath", "directory", SERVER, ONE, authority_path)
-        .doc("The same from the files of a directory that are named by the hash of their subject, as `openssl rehash` names them."),
+        .doc("Like SSLCACertificateFile, but the files of a directory, named by the hash of their subject, as `openssl rehash` \
+            names them."),
     Directive::honoured("SSLCARevocationFile", "path", SERVER, ONE, revocation_file)
         .doc("Revocation lists of these authorities, in PEM form; see SSLCARevocationCheck. Read again when the file changes."),
     Directive::honoured("SSLCARevocationPath", "directory", SERVER, ONE, revocation_path)
-        .doc("The same from the files of a directory that are named by the hash of their issuer (`HASH.r0`)."),
+        .doc("Like SSLCARevocationFile, but the files of a directory, named by the hash of their issuer (`HASH.r0`)."),
     Directive::honoured("SSLCARevocationCheck", "none|leaf|chain [no_crl_for_cert_ok]", SERVER, Arity::between(1, 2), revocation_check)
         .default("none")
         .doc("Checks revocation lists for the client's own certificate (`leaf`) or its whole chain (`chain`). A certificate whose \

@@ -254,20 +254,21 @@ use Standard::{Number, Text};
 const ROWS: &[ServeOption] = &[
     one(LISTENING, "host", text("IP"), "Numeric address to listen on, or `localhost`.").words("all interfaces").with_file(),
     one(LISTENING, "port", whole(0, 65535, ""), "Port to listen on; 0 takes any free one.").standard(Number(8000.0), "/listen/0/tcp/port").with_file(),
-    one(LISTENING, "socket", PATH, "Listen on a socket file instead, or beside `--host` or `--port`.").with_file(),
-    one(LISTENING, "https-port", whole(1, 65535, ""), "Port to speak TLS on, beside `--port`; needs a certificate."),
-    one(LISTENING, "ssl-certificate-file", FILE, "Certificate for `--https-port` in PEM form, its chain behind it."),
+    one(LISTENING, "socket", PATH, "Listen on a socket file instead; with `--host` or `--port` also on these.").with_file(),
+    one(LISTENING, "https-port", whole(1, 65535, ""), "Port for TLS, in addition to `--port`; needs a certificate."),
+    one(LISTENING, "ssl-certificate-file", FILE, "Certificate for `--https-port` in PEM form, followed by its chain."),
     one(LISTENING, "ssl-certificate-key-file", FILE, "Private key of the certificate in PEM form, without a pass phrase.")
         .words("in the certificate's file"),
     one(LISTENING, "ssl-certificate", PATH, "Certificate and key in one: PATH.crt and PATH.key."),
-    one(LISTENING, "ssl-certificate-chain-file", FILE, "More certificates between the server's and the root."),
-    one(LISTENING, "ssl-ca-certificate-file", FILE, "Authorities of client certificates: only clients with a certificate of theirs are served, on the whole site \
-        or below the URLs of `--ssl-verify-client`."),
+    one(LISTENING, "ssl-certificate-chain-file", FILE, "Intermediate certificates between the server's and the root."),
+    one(LISTENING, "ssl-ca-certificate-file", FILE, "Authorities of client certificates: only clients with a certificate from \
+        them are served, on the whole site or below the URLs of `--ssl-verify-client`."),
     many(LISTENING, "ssl-verify-client", text("URL"), "URL path below which a client certificate is required, instead of on the whole site."),
-    flag(LISTENING, "ssl-environment", "Give the application the variables `SSL_*`."),
+    flag(LISTENING, "ssl-environment", "Pass the variables `SSL_*` to the application."),
     flag(LISTENING, "https-only", "Redirect plain HTTP to `--https-port`."),
     one(LISTENING, "hsts-policy", text("POLICY"), "Strict-Transport-Security of responses with `--https-only`, such as 'max-age=31536000'."),
-    switch(LISTENING, "http2", "Protocols", "h2 h2c http/1.1", "Speak HTTP/2, too: over TLS by ALPN, without TLS to clients that begin with it."),
+    switch(LISTENING, "http2", "Protocols", "h2 h2c http/1.1", "Speak HTTP/2, too: over TLS by ALPN, without TLS to clients that \
+        start with it."),
     one(LISTENING, "server-name", text("HOST"), "Name of the site.").directive("ServerName"),
     many(LISTENING, "server-alias", text("HOST"), "Another name of the site; wildcards are allowed.").directive("ServerAlias"),
     one(LISTENING, "server-backlog", whole(1, 65535, "connections"), "Connections that may wait to be accepted.")
@@ -277,34 +278,37 @@ const ROWS: &[ServeOption] = &[
 
     one(TELEMETRY, "telemetry-service", text("unix:PATH"), "Send mod_wsgi's telemetry datagrams to this socket."),
     one(TELEMETRY, "telemetry-interval", SECONDS, "Time between two telemetry datagrams.").standard(Number(1.0), ""),
-    one(TELEMETRY, "slow-requests", SECONDS, "Keep requests that take longer than this, with a stack.")
+    one(TELEMETRY, "slow-requests", SECONDS, "Record requests that take longer than this, with a stack.")
         .directive("WSGISlowRequests").standard(Number(0.0), "/measurements/slow_requests").zero("off"),
 
     one(APPLICATION, "mount-point", text("URL"), "URL path where the application is mounted.").standard(Text("/"), ""),
-    one(APPLICATION, "callable-object", text("NAME"), "Name of the callable in the script.")
+    one(APPLICATION, "callable-object", text("NAME"), "Name of the WSGI callable in the script.")
         .words("the one that SCRIPT names, else application, else app"),
-    flag(APPLICATION, "factory", "Call the callable for the application: SCRIPT names a factory, by default `create_app`."),
+    flag(APPLICATION, "factory", "The callable is a factory, by default `create_app`: call it to get the application."),
     one(APPLICATION, "process-group", text("NAME"), "Name of the process group.").standard(Text("default"), "/groups/0/name"),
     one(APPLICATION, "application-group", text("NAME"), "Interpreter that runs the application.")
         .words("%{GLOBAL}, with own GILs the process group's name"),
     pairs(APPLICATION, "url-alias", "URL", PATH, "Serve a file or directory under a URL path."),
-    pairs(APPLICATION, "static", "URL", PATH, "Serve files under a URL path, and their neighbours `.br` and `.gz` to clients that take them."),
-    one(APPLICATION, "document-root", DIR, "Directory of files that are tried before the application.").directive("DocumentRoot"),
+    pairs(APPLICATION, "static", "URL", PATH, "Serve files under a URL path; clients that accept it get the `.br` or `.gz` file \
+        beside a file."),
+    one(APPLICATION, "document-root", DIR, "Directory of files that are served before the application is asked.").directive("DocumentRoot"),
     pairs(APPLICATION, "setenv", "NAME", text("VALUE"), "Set a variable of the WSGI environ.").directive("SetEnv"),
     many(APPLICATION, "passenv", text("NAME"), "Pass a variable of the process to the WSGI environ.").directive("PassEnv"),
     switch(APPLICATION, "error-override", "WSGIErrorOverride", "On", "Answer errors of the application with the server's own pages."),
     switch(APPLICATION, "enable-sendfile", "WSGIEnableSendfile", "On", "Use sendfile for `wsgi.file_wrapper`."),
     one(APPLICATION, "host-access-script", FILE, "Script whose `allow_access(environ, host)` admits or refuses every client."),
-    one(APPLICATION, "auth-user-script", FILE, "Script that knows the users; then every request needs one."),
-    one(APPLICATION, "auth-type", Kind::Choice(&["basic", "digest"]), "How users are asked for their passwords.").words("basic"),
-    one(APPLICATION, "auth-group-script", FILE, "Script that knows the groups of users."),
+    one(APPLICATION, "auth-user-script", FILE, "Script that checks users and passwords; every request then needs a user."),
+    one(APPLICATION, "auth-type", Kind::Choice(&["basic", "digest"]), "HTTP authentication scheme.").words("basic"),
+    one(APPLICATION, "auth-group-script", FILE, "Script that returns the groups of a user."),
     one(APPLICATION, "auth-group", text("NAME"), "Group that users must belong to, with `--auth-group-script`.").words("wsgi"),
-    pairs(APPLICATION, "service-script", "NAME", PATH, "Keep a script running beside the application, in a process of its own."),
+    pairs(APPLICATION, "service-script", "NAME", PATH, "Keep a script running in its own process beside the application."),
 
-    switch(PROCESSES, "embedded", "GilkeeperEmbedded", "On", "Embedded mode: the processes accept connections and speak HTTP themselves. A crash then breaks the connections of its process."),
+    switch(PROCESSES, "embedded", "GilkeeperEmbedded", "On", "Embedded mode: the processes accept connections and speak HTTP \
+        themselves. A crash breaks the connections of its process."),
     one(PROCESSES, "fronts", Kind::WholeOrAuto { least: 1, most: 256, unit: "front processes" }, "Processes that accept connections and speak HTTP; `auto` is one for every eight CPUs.")
         .directive("GilkeeperFronts").words("1"),
-    switch(PROCESSES, "per-interpreter-gil", "WSGIPerInterpreterGIL", "On", "Give each sub-interpreter a GIL of its own (CPython 3.12 and later)."),
+    switch(PROCESSES, "per-interpreter-gil", "WSGIPerInterpreterGIL", "On", "Give each sub-interpreter its own GIL (CPython 3.12 \
+        and later)."),
     switch(PROCESSES, "free-threading", "WSGIFreeThreading", "On", "Run without the GIL on a free-threaded build."),
     one(PROCESSES, "user", Kind::Identity, "User that front and workers run as; needs a server started by root.").directive("User").with_file(),
     one(PROCESSES, "group", Kind::Identity, "Group that front and workers run as; needs a server started by root.").directive("Group").with_file(),
@@ -312,10 +316,11 @@ const ROWS: &[ServeOption] = &[
     one(PYTHON, "python-home", DIR, "Virtual environment or prefix of the workers' Python.").directive("WSGIPythonHome"),
     many(PYTHON, "python-warnings", text("SPEC"), "Warning filter, as of `python -W`.").directive("WSGIPythonWarnings"),
     one(PYTHON, "working-directory", DIR, "Working directory of the workers and first entry of `sys.path`.").words("the current directory"),
-    switch(PYTHON, "orphan-interpreter", "WSGIDestroyInterpreter", "Off", "Leave interpreters as they are when a process ends."),
+    switch(PYTHON, "orphan-interpreter", "WSGIDestroyInterpreter", "Off", "Do not take interpreters down when a process ends."),
     flag(PYTHON, "debug-mode", "Run one process with one thread."),
 
-    switch(PROCESSES, "keep-trying", "GilkeeperKeepTrying", "On", "Go on and try again when the application cannot be imported at the start, instead of exit code 3.")
+    switch(PROCESSES, "keep-trying", "GilkeeperKeepTrying", "On", "If the application cannot be imported at the start, keep \
+        running and try again instead of ending with exit code 3.")
         .with_file(),
     one(PROCESSES, "front-timeout", SECONDS, "Time without a sign of life after which the front is replaced.")
         .directive("GilkeeperFrontTimeout").standard(Number(Supervision::STANDARD.front_timeout), "/supervision/front_timeout")
@@ -323,40 +328,46 @@ const ROWS: &[ServeOption] = &[
 
     switch(RELOADING, "disable-reloading", "WSGIScriptReloading", "Off", "Never reload because a script or module changed."),
 
-    ServeOption { used: Use::Enclosed("RequestReadTimeout", "header=", ",MinRate=500"), ..one(LIMITS, "header-timeout", SECONDS, "Time for a client to send a request head, and a second more for each 500 bytes.") }
+    ServeOption { used: Use::Enclosed("RequestReadTimeout", "header=", ",MinRate=500"), ..one(LIMITS, "header-timeout", SECONDS, "Time \
+        for a client to send a request head, plus a second for each 500 bytes.") }
         .words("20, at most 40").zero("off"),
-    ServeOption { used: Use::Enclosed("RequestReadTimeout", "body=", ",MinRate=500"), ..one(LIMITS, "body-timeout", SECONDS, "Time for a client to send a request body, and a second more for each 500 bytes.") }
+    ServeOption { used: Use::Enclosed("RequestReadTimeout", "body=", ",MinRate=500"), ..one(LIMITS, "body-timeout", SECONDS, "Time \
+        for a client to send a request body, plus a second for each 500 bytes.") }
         .standard(Number(READ.body.seconds), "/hosts/0/read_timeouts/body/seconds").zero("off"),
     one(LIMITS, "keep-alive-timeout", SECONDS, "Time that a connection may wait for its next request.")
         .directive("KeepAliveTimeout").standard(Number(HTTP.keep_alive_timeout), "/http/keep_alive_timeout"),
     many(LIMITS, "ignore-activity", text("URL"), "URL path of requests that do not count as activity for `--inactivity-timeout`."),
-    one(LIMITS, "max-clients", whole(0, u32::MAX as u64, "connections"), "Most connections at once.")
+    one(LIMITS, "max-clients", whole(0, u32::MAX as u64, "connections"), "Limit of simultaneous connections.")
         .directive("GilkeeperMaxConnections").standard(Number(HTTP.max_connections as f64), "/http/max_connections").zero("as many as descriptors allow"),
-    one(LIMITS, "limit-request-body", whole(0, Kind::MOST, "bytes"), "Longest request body; a longer one is answered 413.")
+    one(LIMITS, "limit-request-body", whole(0, Kind::MOST, "bytes"), "Longest request body; requests with a longer one get 413.")
         .directive("LimitRequestBody").standard(Number(LIMIT_REQUEST_BODY as f64), "/hosts/0/base/limit_request_body").zero("without limit"),
 
     many(PROXIES, "trust-proxy-header", text("NAME"), "Header that a trusted proxy sets.").directive("WSGITrustedProxyHeaders"),
     many(PROXIES, "trust-proxy", text("IP"), "Address or network of a trusted proxy.").directive("WSGITrustedProxies"),
     switch(PROXIES, "proxy-protocol", "RemoteIPProxyProtocol", "On", "Expect the PROXY protocol, version 1 or 2, at the start of each connection."),
 
-    flag(LOGS, "access-log", "Log each request; `--access-log -` to standard output whatever `--log-directory` says."),
-    one(LOGS, "log-format", Kind::Choice(&["text", "json", "logfmt"]), "Form of both logs: Apache's text, a JSON object a line, or a line of name=value pairs.")
+    flag(LOGS, "access-log", "Log each request; `--access-log -` logs to standard output whatever `--log-directory` says."),
+    one(LOGS, "log-format", Kind::Choice(&["text", "json", "logfmt"]), "Format of both logs: Apache's text, one JSON object per \
+        line, or lines of name=value pairs.")
         .words("text"),
     one(LOGS, "access-log-format", text("FORMAT"), "Format of the access log: common, combined, json, logfmt or a LogFormat; turns the log on.")
         .words("combined, or what `--log-format` says"),
     one(LOGS, "access-log-name", text("FILE"), "File name of the access log; `-` is standard output.").standard(Text("access_log"), ""),
     one(LOGS, "error-log-name", text("FILE"), "File name of the error log.").standard(Text("error_log"), ""),
-    one(LOGS, "error-log-format", Kind::Choice(&["apache", "text", "json", "logfmt"]), "Form of the error log, where it differs from `--log-format`; apache is text.").words("text"),
-    one(LOGS, "log-config", FILE, "Dictionary for `logging.config.dictConfig()` of the application, in a file of JSON or TOML.")
+    one(LOGS, "error-log-format", Kind::Choice(&["apache", "text", "json", "logfmt"]), "Format of the error log, if it differs \
+        from `--log-format`; apache is text.").words("text"),
+    one(LOGS, "log-config", FILE, "JSON or TOML file with a dictionary for `logging.config.dictConfig()` in the application.")
         .directive("GilkeeperLogConfig"),
-    switch(LOGS, "request-id", "GilkeeperRequestId", "On", "Give each request an id: in its lines of both logs, for the application, and as X-Request-ID in its response."),
+    switch(LOGS, "request-id", "GilkeeperRequestId", "On", "Give each request an id: in the lines of both logs, for the \
+        application, and as X-Request-ID in the response."),
     one(LOGS, "log-directory", DIR, "Directory of the logs.").words("the logs go to the terminal"),
     flag(LOGS, "log-to-terminal", "Write the logs to the terminal even with `--log-directory`."),
-    one(LOGS, "log-level", text("LEVEL"), "Lowest level that is logged: emerg, alert, crit, error, warn, notice, info, debug or trace; \
-        `warn,front:debug` has another one for the front (supervisor, front, admin, worker).")
+    one(LOGS, "log-level", text("LEVEL"), "Lowest level that is logged: emerg, alert, crit, error, warn, notice, info, debug or \
+        trace. `warn,front:debug` sets another level for one process: supervisor, front, admin or worker.")
         .directive("LogLevel").standard(Text("warn"), "/error_log/level").with_file(),
-    one(APPLICATION, "env-file", FILE, "File with a variable NAME=VALUE on each line, for the environment of the application and for options.").with_file(),
+    one(APPLICATION, "env-file", FILE, "File with one NAME=VALUE per line: environment variables for the application, and \
+        options.").with_file(),
     one(LOGS, "server-root", DIR, "Directory of the control socket, the pid file and other state.").directive("ServerRoot").words("a folder of the project in `$XDG_STATE_HOME/gilkeeper`").with_file(),
     one(LOGS, "pid-file", FILE, "File that the process id is written to.").directive("PidFile").words("gilkeeper.pid in the server root").with_file(),
-    many(LOGS, "set", text("DIRECTIVE"), "Any directive as one argument, 'Name arguments'; repeat the option for more.").with_file(),
+    many(LOGS, "set", text("DIRECTIVE"), "Any directive, as one argument 'Name arguments'; repeat the option for more.").with_file(),
 ];

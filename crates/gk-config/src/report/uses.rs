@@ -38,7 +38,7 @@ impl Outcome {
             Self::Honoured => "honoured",
             Self::WithoutEffect => "without effect",
             Self::NotBuiltYet => "not built yet",
-            Self::Closes => "closing their scope (403)",
+            Self::Closes => "denying access (403)",
             Self::ToProxy => "to move to a proxy",
             Self::Otherwise => "to write otherwise",
             Self::Unknown => "unknown",
@@ -108,7 +108,7 @@ pub fn listed(out: &mut Lines, loaded: &Loaded) {
     for used in &loaded.used {
         let (kind, why) = outcome(used, &loaded.diagnostics);
         let word = match kind {
-            Outcome::Closes => "closes its scope (403)",
+            Outcome::Closes => "denies access (403)",
             Outcome::Wrong => "wrong",
             kind => kind.counted(),
         };

@@ -38,7 +38,7 @@ pub const ROWS: &[Directive] = &[
         .doc("The time for which a nonce may be used. 0 or less means for ever."),
     Directive::inert("AuthDigestQop", "none|auth", AUTH, "`auth` is offered, and a client without it is served, too"),
     Directive::inert("AuthDigestAlgorithm", "MD5", AUTH, "MD5 is the only one, with Apache, too"),
-    Directive::inert("AuthDigestShmemSize", "size", Contexts::SERVER, "no memory is shared for it"),
+    Directive::inert("AuthDigestShmemSize", "size", Contexts::SERVER, "it needs no shared memory"),
     Directive::inert("AuthBasicAuthoritative", "On|Off", AUTH, "the providers named are the only ones, so the last one decides"),
     Directive::honoured("WSGIAccessScript", SCRIPT, AUTH, Arity::options(1), access_script)
         .doc("A script whose function `allow_access(environ, host)` decides whether a client has access: `True` or `None` admits it, \

@@ -13,29 +13,29 @@ const ONE: Arity = Arity::exactly(1);
 /// Rows of this area.
 pub const ROWS: &[Directive] = &[
     Directive::honoured("SetHandler", "wsgi-script|default-handler|None", ANY, ONE, set_handler)
-        .doc("The handler of all files of a scope. With `wsgi-script` they are scripts, where `Options ExecCGI` holds; with `None` a \
-              handler that was set around does not count. `default-handler` serves the files, but for scripts that are mounted. \
-              Other handlers are not built: `check` makes them an error, and with `--ignore-unknown` everything in the scope is \
-              answered 403."),
+        .doc("The handler of all files of a scope. With `wsgi-script` they are scripts, if `Options ExecCGI` is set; `None` \
+            undoes the handler of an outer scope. `default-handler` serves the files, except mounted scripts. Other handlers do \
+            not exist: `check` reports an error, and with `--ignore-unknown` everything in the scope gets 403."),
     Directive::honoured("AddHandler", "handler extension …", ANY, Arity::at_least(2), add_handler)
-        .doc("The handler of files with one of these extensions. Every extension of a name counts, ignoring case, and the last that \
-              has a handler wins: `page.wsgi.html` is a script. `SetHandler` overrides it. Files with a handler that is not built \
-              are answered 403, with a warning."),
+        .doc("The handler of files with one of these extensions. Every extension of a name counts, ignoring case, and the last \
+            one with a handler wins: `page.wsgi.html` is a script. `SetHandler` overrides it. Files with a handler that does not \
+            exist get 403, with a warning."),
     Directive::honoured("RemoveHandler", "extension …", ANY, Arity::at_least(1), remove_handler)
         .doc("Removes the handlers of these extensions, including those of the same scope."),
     Directive::honoured("Options", "[+|-]option …", ANY, Arity::at_least(1), options)
         .default("FollowSymLinks")
-        .doc("`ExecCGI` lets files of the handler `wsgi-script` run; elsewhere they are answered 403 (WSGI0134). Scripts of \
-              `WSGIScriptAlias` run without it. `Indexes` lists a folder that has no index file (IndexOptions). `FollowSymLinks` follows \
-              the symbolic links on the way to a file, `SymLinksIfOwnerMatch` those whose owner also owns what they lead to, and without \
-              both a link is answered 403; about links the options of `<Directory>` count, at the folder that holds the link. Options \
-              with `+` and `-` change what is inherited, options without replace it. The other options are read and change nothing."),
+        .doc("`ExecCGI` lets files with the handler `wsgi-script` run; elsewhere they get 403 (WSGI0134). Scripts of \
+            `WSGIScriptAlias` run without it. `Indexes` lists a folder that has no index file (IndexOptions). `FollowSymLinks` \
+            follows symbolic links on the way to a file, `SymLinksIfOwnerMatch` only links whose owner also owns the target; \
+            without both, requests through a link get 403. For a link, the `<Directory>` options of the folder that contains \
+            it apply. Options with `+` and `-` change the inherited ones, options without a sign replace them. Other options \
+            have no effect."),
     Directive::honoured("DirectoryIndex", "name … | disabled", ANY, Arity::at_least(1), directory_index)
         .default("index.html")
         .doc("The files that are served for a directory, in the order in which they are tried. They may be scripts."),
     Directive::honoured("AcceptPathInfo", "On|Off|Default", ANY, ONE, accept_path_info)
         .default("Default")
-        .doc("With `Off`, a URL path that continues after a script is answered 404 (WSGI0137). After other files it always is."),
+        .doc("With `Off`, a URL path that continues after a script gets 404 (WSGI0137). After other files it always gets 404."),
 ];
 
 /// `SetHandler`.

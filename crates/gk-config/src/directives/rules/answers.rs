@@ -8,11 +8,12 @@ use crate::token::Word;
 /// Rows of this area.
 pub const ROWS: &[Directive] = &[
     Directive::honoured("ErrorDocument", "status document", Contexts::ANY.or(Contexts::HTACCESS), Arity::exactly(2), error_document)
-        .default("a short page of the server's own")
-        .doc("The answer for an error that the server itself answers, and with `WSGIErrorOverride On` for the application's errors: a \
-              text, a path of this server, or a URL to redirect to. A path is asked for by a GET within the server; an application there \
-              finds the first request in `REDIRECT_STATUS`, `REDIRECT_URL`, `REDIRECT_QUERY_STRING` and `REDIRECT_REQUEST_METHOD`, and its \
-              own status is the one that the client gets. `default` takes an outer document back."),
+        .default("a short page of the server")
+        .doc("The response body for an error that the server itself answers, or with `WSGIErrorOverride On` also for the \
+            application's errors: a text, a path of this server, or a URL to redirect to. The server requests a path with an \
+            internal GET. If an application serves it, `REDIRECT_STATUS`, `REDIRECT_URL`, `REDIRECT_QUERY_STRING` and \
+            `REDIRECT_REQUEST_METHOD` describe the original request, and the client gets the application's own status. `default` \
+            undoes the setting of an outer scope."),
 ];
 
 fn error_document(scope: &mut Scope, words: &[Word]) -> Applied {

@@ -11,15 +11,16 @@ const ANY: Contexts = Contexts::ANY.or(Contexts::HTACCESS);
 /// Rows of this area.
 pub const ROWS: &[Directive] = &[
     Directive::honoured("Header", "[always|onsuccess] action name [value [replacement]] [env=[!]variable|expr=expression]", ANY, Arity::between(2, 6), header)
-        .doc("Changes the fields of responses. Actions: `set`, `setifempty`, `append`, `merge` (append what is not listed yet), `add`, \
-              `unset`, `edit` and `edit*` (replace the first or every match of a regular expression), `echo` (copy fields of the request \
-              whose names match). A value may hold `%{VARIABLE}e`, `%t`, `%D` and `%%`, or is `expr=` and a text with `%{VARIABLE}` of [expressions](conditions.md).\n\nAs with Apache, there are two tables. What \
-              the application sends is in the one that rules without `always` change; the server's own pages for errors and \
-              redirections have the fields of `always` only. Fields that frame the message (`Content-Length`, `Connection` …), `Date` and \
-              `Server` are the server's own."),
+        .doc("Changes the fields of responses. Actions: `set`, `setifempty`, `append`, `merge` (append if not yet in the list), \
+            `add`, `unset`, `edit` and `edit*` (replace the first or every match of a regular expression), `echo` (copy request \
+            fields whose names match). A value may contain `%{VARIABLE}e`, `%t`, `%D` and `%%`, or it is `expr=` with a text \
+            that contains `%{VARIABLE}` of [expressions](conditions.md).\n\nAs with Apache, there are two tables. Rules without \
+            `always` change the application's responses; the server's own pages for errors and redirections have only the fields \
+            of rules with `always`. Rules cannot change fields that frame the message (`Content-Length`, `Connection` …), `Date` \
+            and `Server`."),
     Directive::honoured("RequestHeader", "action name [value [replacement]] [early|env=[!]variable|expr=expression]", ANY, Arity::between(2, 5), header)
-        .doc("Changes the fields of requests before the application sees them; `early`: before anything else is done with the request. \
-              Actions and values are those of Header."),
+        .doc("Changes the fields of requests before the application sees them; with `early`, before anything else happens to the \
+            request. Actions and values are those of Header."),
 ];
 
 fn header(scope: &mut Scope, words: &[Word]) -> Applied {

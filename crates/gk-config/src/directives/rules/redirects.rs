@@ -12,13 +12,13 @@ const ANY: Contexts = Contexts::ANY.or(Contexts::HTACCESS);
 pub const ROWS: &[Directive] = &[
     Directive::honoured("Redirect", "[status] url-path URL", ANY, Arity::between(1, 3), redirect)
         .default("status temp")
-        .doc("Answers a path and what lies below it with another address; what follows the path is put behind the URL, and the query \
-              stays unless the URL has its own. The status is a number, `permanent` (301), `temp` (302), `seeother` (303) or `gone` \
-              (410); with a status that is no redirection there is no URL. In a section the path may be left out. Outside of sections \
-              redirections come before every alias."),
+        .doc("Redirects a path and everything below it to another address; the rest of the path is appended to the URL, and the \
+            query stays unless the URL has its own. The status is a number, `permanent` (301), `temp` (302), `seeother` (303) \
+            or `gone` (410); with a status that is not a redirection there is no URL. In a section the path may be omitted. \
+            Outside sections, redirections take precedence over every alias."),
     Directive::honoured("RedirectMatch", "[status] regex URL", ANY, Arity::between(1, 3), redirect)
         .default("status temp")
-        .doc("Redirect for the paths that a regular expression matches; `$1` … `$9` in the URL are its groups."),
+        .doc("Like Redirect, for paths that match a regular expression; `$1` … `$9` in the URL are its groups."),
     Directive::honoured("RedirectPermanent", "url-path URL", ANY, Arity::exactly(2), redirect)
         .doc("`Redirect permanent`."),
     Directive::honoured("RedirectTemp", "url-path URL", ANY, Arity::exactly(2), redirect)

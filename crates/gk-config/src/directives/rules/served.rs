@@ -34,22 +34,22 @@ pub const ROWS: &[Directive] = &[
         .doc("The look of the list of a folder (`Options Indexes`): `FancyIndexing` with time and size, `HTMLTable`, `FoldersFirst`, \
               `IgnoreCase`, `VersionSort`, `NameWidth=n|*`, `Charset=`, `IgnoreClient`, `SuppressSize`, `SuppressLastModified`, \
               `SuppressDescription`, `SuppressColumnSorting`, `SuppressHTMLPreamble`, `SuppressRules`, `UseOldDateFormat`. The others \
-              are about icons and change nothing. What a client may not have is never listed, also with `ShowForbidden`."),
+              are about icons and change nothing. Files that a client may not have are never listed, even with `ShowForbidden`."),
     Directive::honoured("IndexOrderDefault", "Ascending|Descending Name|Date|Size|Description", ANY, Arity::exactly(2), index_order)
         .default("Ascending Name")
         .doc("The order of a listing without a choice in the query (`?C=S;O=D`)."),
     Directive::honoured("IndexIgnore", "pattern …", ANY, SOME, index_ignore)
-        .doc("Names that no listing shows; `..` is the link to the folder above. Patterns add up with those inherited."),
+        .doc("Names that no listing shows; `..` is the link to the parent folder. Inherited patterns also apply."),
     Directive::honoured("IndexIgnoreReset", "On|Off", ANY, ONE, index_ignore_reset)
         .default("Off")
         .doc("Whether the inherited patterns of IndexIgnore are forgotten."),
     Directive::honoured("HeaderName", "file", ANY, ONE, header_name)
-        .doc("A file of the listed folder that stands before the list: HTML as it is, other text escaped. A path of the server that begins \
-              with a slash is not taken."),
-    Directive::honoured("ReadmeName", "file", ANY, ONE, readme_name).doc("The same behind the list."),
+        .doc("A file of the listed folder that is shown above the list: HTML unchanged, other text escaped. A server path that \
+            begins with a slash is not accepted."),
+    Directive::honoured("ReadmeName", "file", ANY, ONE, readme_name).doc("Like HeaderName, shown below the list."),
     Directive::honoured("IndexStyleSheet", "url-path", ANY, ONE, style_sheet).doc("The style sheet of listings."),
     Directive::honoured("IndexHeadInsert", "text", ANY, ONE, head_insert)
-        .doc("HTML that is put into the head of listings, as it is."),
+        .doc("HTML that is inserted unchanged into the head of listings."),
 ];
 
 fn served<'a>(scope: &'a mut Scope) -> &'a mut Served {

@@ -13,18 +13,18 @@ const ANY: Contexts = Contexts::ANY.or(Contexts::HTACCESS);
 /// Rows of this area.
 pub const ROWS: &[Directive] = &[
     Directive::honoured("<If>", "\"expression\"", ANY, Arity::exactly(1), start)
-        .doc("Settings for the requests for which an expression is true, in Apache's expression language; they come after all other \
-              sections. Inside of a section it is about requests of that section. The expression stands in quotes: \
-              `<If \"%{REQUEST_METHOD} in {'PUT', 'DELETE'}\">`.\n\nBuilt are: all comparisons (`==`, `!=`, `<`, `-eq` …, `=~` and `!~` \
-              with `$0` to `$9`, `in { }`, `-ipmatch`, `-strmatch`, `-strcmatch`, `-fnmatch`), `&&`, `||`, `!`, parentheses, `true`, \
-              `false`, the tests `-n`, `-z`, `-T`, `-R`, `-e`, `-f`, `-d`, `-s`, `-L`, `-x`, the functions `req`, `http`, `reqenv`, `env`, \
-              `osenv`, `tolower`, `toupper`, `escape`, `unescape`, `filesize`, and the variables of a request. Others are an error that \
-              names them."),
+        .doc("Settings for requests for which an expression in Apache's expression language is true. They are applied after all \
+            other sections. Inside a section only that section's requests are tested. The expression is quoted: `<If \
+            \"%{REQUEST_METHOD} in {'PUT', 'DELETE'}\">`.\n\nSupported: all comparisons (`==`, `!=`, `<`, `-eq` …, `=~` and \
+            `!~` with `$0` to `$9`, `in { }`, `-ipmatch`, `-strmatch`, `-strcmatch`, `-fnmatch`), `&&`, `||`, `!`, \
+            parentheses, `true`, `false`, the tests `-n`, `-z`, `-T`, `-R`, `-e`, `-f`, `-d`, `-s`, `-L`, `-x`, the functions \
+            `req`, `http`, `reqenv`, `env`, `osenv`, `tolower`, `toupper`, `escape`, `unescape`, `filesize`, and the variables \
+            of a request. Anything else is an error that names it."),
     Directive::honoured("<ElseIf>", "\"expression\"", ANY, Arity::exactly(1), next)
-        .doc("Settings for the requests for which its expression is true and those of the `<If>` and `<ElseIf>` above it in the same \
-              scope are false."),
+        .doc("Settings for requests for which its expression is true, and those of the preceding `<If>` and `<ElseIf>` in the \
+            same scope are false."),
     Directive::honoured("<Else>", "", ANY, Arity::exactly(0), last)
-        .doc("Settings for the requests for which none of the expressions above it in the same scope is true."),
+        .doc("Settings for requests for which none of the preceding expressions in the same scope is true."),
 ];
 
 fn start(scope: &mut Scope, words: &[Word]) -> Applied {

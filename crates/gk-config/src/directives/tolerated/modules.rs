@@ -7,36 +7,38 @@ use crate::token::Word;
 const ANY: Contexts = Contexts::ANY;
 const SERVER: Contexts = Contexts::SERVER;
 const LISTINGS: &str = "listings have neither icons nor descriptions";
-const NEGOTIATION: &str = "a file is served by its own name; no variant is chosen for the client";
-const SESSIONS: &str = "sessions are kept in the front's memory and in tickets of the clients";
-const PHRASES: &str = "keys have no pass phrase: an encrypted one is refused at the start";
+const NEGOTIATION: &str = "files are served under their own names; no variant is chosen for the client";
+const SESSIONS: &str = "sessions are kept in the front's memory and in the clients' tickets";
+const PHRASES: &str = "keys must not have a pass phrase; an encrypted key is refused at the start";
 const OPENSSL: &str =
-    "it sets OpenSSL up; rustls speaks TLS here, and is set up by SSLProtocol and SSLCipherSuite";
-const RENEGOTIATION: &str = "no connection is negotiated again";
+    "it configures OpenSSL; TLS is done by rustls here, which SSLProtocol and SSLCipherSuite configure";
+const RENEGOTIATION: &str = "connections are never renegotiated";
 const COMPRESSED: &str = "TLS is never compressed here";
 const ASKED_NAMES: &str = "clients are told the names of the authorities in SSLCACertificateFile";
-const RESPONDERS: &str = "no responder is asked about client certificates; SSLCARevocationFile names lists";
-const STAPLING: &str = "no responder is asked; GilkeeperStaplingFile names a response to staple";
-const NSS: &str = "certificates of an NSS database are not read; SSLEngine, SSLCertificateFile and their like speak TLS here";
+const RESPONDERS: &str = "no OCSP responder is asked about client certificates; use SSLCARevocationFile";
+const STAPLING: &str = "no OCSP responder is asked; GilkeeperStaplingFile names a response to staple";
+const NSS: &str =
+    "NSS databases are not read; use SSLEngine, SSLCertificateFile and related directives for TLS";
 const NSS_ON: &str = "export the certificate and its key in PEM form, and write SSLEngine On, SSLCertificateFile and SSLCertificateKeyFile";
 const TO_BACKENDS: &str = "nothing is proxied, so there is no TLS to a backend";
 const NOT_PROXIED: &str = "nothing is proxied here";
-const PROXIED_REQUESTS: &str = "it concerns requests to be proxied, and nothing is proxied here";
-const CACHE: &str = "nothing is cached here; a cache belongs into a proxy in front";
-const SPELLING: &str = "paths are taken as they are written";
+const PROXIED_REQUESTS: &str = "it is for proxied requests, and nothing is proxied here";
+const CACHE: &str = "nothing is cached here; put a cache into a proxy in front";
+const SPELLING: &str = "paths are used as they are written";
 const INCLUDES: &str = "no server-side includes are processed";
 const TRACKING: &str = "clients are not tracked by cookies";
-const DATABASE: &str = "no part of the server uses a database";
-const CERTIFICATES: &str = "certificates are got by a program such as certbot; SSLCertificateFile names them, and they are read again when they change";
+const DATABASE: &str = "the server uses no database";
+const CERTIFICATES: &str = "a program such as certbot must obtain certificates; SSLCertificateFile names them, and they are read \
+    again when they change";
 const COMPRESSION: &str = "compression has fixed levels and windows";
 const FILTERS: &str =
-    "AddOutputFilterByType and SetOutputFilter choose the compression, and there are no other filters";
+    "compression is chosen by AddOutputFilterByType and SetOutputFilter, and there are no other filters";
 const PHP: &str = "no PHP runs here";
-const CLUSTER: &str = "this server reports to no cluster of Apache's";
-const BUFFERS: &str = "bodies of requests and responses are buffered always, see GilkeeperBodyBufferSize";
-const DEBUGGING: &str = "LogLevel debug tells what happens to requests";
-const LIMITERS: &str = "GilkeeperMaxConnectionsPerAddress and RequestReadTimeout bound clients here; finer limits belong into a proxy in front";
-const PAGESPEED: &str = "responses are sent as the application made them";
+const CLUSTER: &str = "this server does not report to a cluster of Apache servers";
+const BUFFERS: &str = "request and response bodies are always buffered, see GilkeeperBodyBufferSize";
+const DEBUGGING: &str = "use LogLevel debug to see what happens to requests";
+const LIMITERS: &str = "GilkeeperMaxConnectionsPerAddress and RequestReadTimeout limit clients; put finer limits into a proxy in front";
+const PAGESPEED: &str = "responses are sent as the application makes them";
 
 /// Rows of this area.
 #[rustfmt::skip]
@@ -44,15 +46,15 @@ pub const ROWS: &[Directive] = rows! {
     // mod_autoindex
     inert(ANY, LISTINGS) => "AddIcon" "AddIconByType" "AddIconByEncoding" "AddAlt" "AddAltByType" "AddAltByEncoding"
         "AddDescription" "DefaultIcon";
-    inert(ANY, "it is written IndexOptions FancyIndexing") => "FancyIndexing";
+    inert(ANY, "use IndexOptions FancyIndexing") => "FancyIndexing";
     // mod_negotiation, mod_mime_magic, mod_speling, mod_cern_meta, mod_imagemap, mod_userdir
     inert(ANY, NEGOTIATION) => "MultiviewsMatch" "LanguagePriority" "ForceLanguagePriority" "CacheNegotiatedDocs"
         "DefaultLanguage" "RemoveLanguage" "ModMimeUsePathInfo";
     inert(ANY, SPELLING) => "CheckSpelling" "CheckCaseOnly" "CheckBasenameMatch";
-    inert(SERVER, "media types are told by a file's name") => "MimeMagicFile";
-    inert(ANY, "no headers are read from files beside a file") => "MetaFiles" "MetaDir" "MetaSuffix";
+    inert(SERVER, "media types are chosen by file name") => "MimeMagicFile";
+    inert(ANY, "no headers are read from additional files") => "MetaFiles" "MetaDir" "MetaSuffix";
     inert(ANY, "there are no image maps") => "ImapMenu" "ImapDefault" "ImapBase";
-    inert(SERVER, "folders of users are not served") => "UserDir";
+    inert(SERVER, "users' home folders are not served") => "UserDir";
     // mod_include, mod_usertrack, mod_dbd, mod_session's stores
     inert(ANY, INCLUDES) => "XBitHack" "SSIErrorMsg" "SSITimeFormat" "SSIStartTag" "SSIEndTag" "SSIUndefinedEcho"
         "SSILegacyExprParser" "SSILastModified" "SSIEtag";
@@ -67,7 +69,7 @@ pub const ROWS: &[Directive] = rows! {
         "SSLSRPVerifierFile" "SSLSRPUnknownUserSeed" "SSLLog" "SSLLogLevel";
     inert(ANY, RENEGOTIATION) => "SSLInsecureRenegotiation" "SSLRenegBufferSize";
     inert(ANY, COMPRESSED) => "SSLCompression";
-    inert(ANY, "a request for a host of another TLS configuration than the connection's is answered 421") => "SSLVHostSNIPolicy";
+    inert(ANY, "a request for a host with another TLS configuration than the connection's gets 421") => "SSLVHostSNIPolicy";
     inert(ANY, ASKED_NAMES) => "SSLCADNRequestPath" "SSLCADNRequestFile";
     inert(ANY, RESPONDERS) => "SSLOCSPDefaultResponder" "SSLOCSPOverrideResponder" "SSLOCSPResponseTimeSkew"
         "SSLOCSPResponseMaxAge" "SSLOCSPResponderTimeout" "SSLOCSPUseRequestNonce" "SSLOCSPProxyURL" "SSLOCSPNoVerify"

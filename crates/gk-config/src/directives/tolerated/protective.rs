@@ -7,11 +7,11 @@ use crate::token::Word;
 
 const ANY: Contexts = Contexts::ANY;
 const CERTIFICATES: &str =
-    "write it as Require expr, whose variables SSL_* are those of this connection, and delete the line";
+    "write it as Require expr, where the variables SSL_* are available, and delete the line";
 const FIREWALL: &str = "run ModSecurity in the proxy in front, and delete the line";
-const SIGN_ON: &str = "let the application, a WSGIAuthUserScript or the proxy in front find out who the user is, and delete the line";
-const METHODS: &str = "say it with <LimitExcept METHOD …> and Require all denied";
-const SUBVERSION: &str = "serve the repository by Apache or svnserve, and delete the line";
+const SIGN_ON: &str = "let the application, a WSGIAuthUserScript or the proxy in front authenticate the user, and delete the line";
+const METHODS: &str = "use <LimitExcept METHOD …> with Require all denied";
+const SUBVERSION: &str = "serve the repository with Apache or svnserve, and delete the line";
 
 /// Rows of this area.
 #[rustfmt::skip]
@@ -21,9 +21,10 @@ pub const ROWS: &[Directive] = rows! {
     Directive::closing("", ANY, FIREWALL).judged(unless_engine_off) => "SecRuleEngine" "SecFilterEngine";
     Directive::closing("", ANY, FIREWALL).judged(unless_only_detected) => "SecRule" "SecAction" "SecFilter"
         "SecFilterSelective" "SecRuleScript" "SecRemoteRules" "SecRuleInheritance" "SecHashEngine" "SecConnEngine" "Sec*";
-    Directive::inert("", "…", ANY, "it takes rules of ModSecurity back, and there are none here") => "SecRuleRemoveById"
+    Directive::inert("", "…", ANY, "it removes rules of ModSecurity, and there are none here") => "SecRuleRemoveById"
         "SecRuleRemoveByTag" "SecRuleRemoveByMsg" "SecFilterRemove";
-    Directive::inert("", "…", ANY, "rules of ModSecurity are not applied here, so it tunes nothing") => "SecRequestBodyAccess" "SecResponseBodyAccess"
+    Directive::inert("", "…", ANY, "rules of ModSecurity are not applied here, so there is nothing to \
+        tune") => "SecRequestBodyAccess" "SecResponseBodyAccess"
         "SecRequestBodyLimit" "SecRequestBodyNoFilesLimit" "SecRequestBodyInMemoryLimit" "SecRequestBodyLimitAction"
         "SecResponseBodyLimit" "SecResponseBodyLimitAction" "SecResponseBodyMimeType" "SecPcreMatchLimit"
         "SecPcreMatchLimitRecursion" "SecTmpDir" "SecDataDir" "SecUploadDir" "SecUploadKeepFiles" "SecUploadFileMode"
@@ -39,12 +40,13 @@ pub const ROWS: &[Directive] = rows! {
     Directive::closing("", ANY, SIGN_ON) => "LuaHookCheckUserID" "LuaHookAccessChecker" "LuaHookAuthChecker"
         "<LuaHookCheckUserID>" "<LuaHookAccessChecker>" "<LuaHookAuthChecker>" "PerlAccessHandler" "PerlAuthenHandler"
         "PerlAuthzHandler" "PythonAccessHandler" "PythonAuthenHandler" "PythonAuthzHandler";
-    Directive::inert("", "…", ANY, "a scope that asks this provider is closed (403)")
+    Directive::inert("", "…", ANY, "a scope that uses this provider denies access (403)")
         => "<AuthnProviderAlias>" "<AuthzProviderAlias>";
     Directive::closing("", ANY, SUBVERSION) => "AuthzSVN*";
     Directive::closing("", ANY, METHODS).judged(unless_reset) => "AllowMethods";
     // Of the servers and caches behind the above.
-    Directive::inert("", "…", ANY, "no directory server is asked; AuthLDAPURL and its like close their scope") => "LDAPSharedCacheSize"
+    Directive::inert("", "…", ANY, "no directory server is asked; AuthLDAPURL and similar directives deny access to their \
+        scope") => "LDAPSharedCacheSize"
         "LDAPSharedCacheFile" "LDAPCacheEntries" "LDAPCacheTTL" "LDAPOpCacheEntries" "LDAPOpCacheTTL" "LDAPTrustedGlobalCert"
         "LDAPTrustedClientCert" "LDAPTrustedMode" "LDAPVerifyServerCert" "LDAPConnectionTimeout" "LDAPReferrals"
         "LDAPReferralHopLimit" "LDAPLibraryDebug" "LDAPTimeout" "LDAPConnectionPoolTTL" "LDAPRetries" "LDAPRetryDelay"
@@ -70,7 +72,8 @@ fn unless_only_detected(scope: &mut Scope, _: &[Word]) -> Applied {
 /// Outside of a section there are settings of a module only: the scope that asks for a user names it, and is closed.
 fn unless_outside(scope: &mut Scope, _: &[Word]) -> Applied {
     if scope.section.is_none() {
-        scope.status = Status::WithoutEffect("a scope that asks for a user in this way is closed (403)");
+        scope.status =
+            Status::WithoutEffect("a scope that authenticates users in this way denies access (403)");
     }
     Ok(())
 }

@@ -6,10 +6,10 @@ use crate::directive::{Applied, Directive, Scope, Status};
 use crate::token::Word;
 
 const PROXY: &str = "put nginx, HAProxy or Apache in front, move the line there, and let it pass the other URLs on to this server";
-const DAV: &str = "serve WebDAV by a WSGI application such as WsgiDAV, or by a web server in front";
+const DAV: &str = "serve WebDAV with a WSGI application such as WsgiDAV, or with a web server in front";
 const SESSION: &str = "keep sessions in the application, or in a web server in front";
-const CGI: &str = "run CGI programs in a web server in front, or mount a WSGI application in their place";
-const LANGUAGES: &str = "run code in other languages in a server of its own behind a web server in front";
+const CGI: &str = "run CGI programs in a web server in front, or replace them with a WSGI application";
+const LANGUAGES: &str = "run code in other languages in a separate server behind a web server in front";
 const FILTER: &str = "change bodies in the application, in WSGI middleware, or in a web server in front";
 const HOSTS: &str = "name each host: <VirtualHost> with ServerName, DocumentRoot and its aliases";
 const REMOTE: &str = "name the proxies in RemoteIPInternalProxy and the header in RemoteIPHeader, and let WSGITrustedProxyHeaders \
@@ -18,7 +18,7 @@ const IDENTITY: &str = "give the process group a user: user= and group= of WSGID
 const CHROOT: &str = "give the process group a root folder: chroot= of WSGIDaemonProcess";
 const SENDFILE: &str =
     "return a file from the application with wsgi.file_wrapper, under WSGIEnableSendfile On";
-const COUNTRY: &str = "let the web server in front send the country in a header, and ask that with SetEnvIf";
+const COUNTRY: &str = "let the web server in front send the country in a header, and test that with SetEnvIf";
 const HTTPS_ONLY: &str = "let the web server in front redirect to https";
 
 /// Rows of this area.
@@ -58,7 +58,7 @@ pub const ROWS: &[Directive] = rows! {
 /// `ProxyPass /path !` takes a path out of what is proxied.
 fn unless_excluded(scope: &mut Scope, words: &[Word]) -> Applied {
     if words.iter().any(|word| word.text == "!") {
-        scope.status = Status::WithoutEffect("what it takes out of the proxy is served here anyway");
+        scope.status = Status::WithoutEffect("what it excludes from proxying is served here anyway");
     }
     Ok(())
 }
