@@ -28,25 +28,67 @@ ELSEWHERE = (
     "test_start_and_stop.py",
 )
 MODES = ("test_own_gil.py", "test_free_threading.py")
-# Of tests/whole, what also runs in embedded mode: clients that are slow, many or gone, bodies, stops, limits and what a server has left at
-# its end. The other files look at commands, pages and exports, which are the supervisor's and the front process's in either mode.
+# Of tests/whole, what also runs in embedded mode: whatever depends on the process that has the clients, or on the front's thread within
+# a process that runs Python. A test of tests/whole looks whether each file stands here or among those below.
 EMBEDDED = (
+    "test_admin_process.py",
     "test_answers.py",
     "test_applications.py",
+    "test_behind_proxies.py",
+    "test_certificates.py",
     "test_deploys.py",
     "test_descriptors.py",
     "test_ends.py",
+    "test_files.py",
     "test_forking.py",
+    "test_full_disk.py",
+    "test_holders.py",
     "test_http2.py",
     "test_large_bodies.py",
     "test_limits.py",
+    "test_logs.py",
+    "test_looking_in.py",
     "test_memory.py",
     "test_overload.py",
+    "test_own_gil.py",
+    "test_profile.py",
+    "test_prometheus.py",
+    "test_request_ids.py",
+    "test_service_scripts.py",
     "test_slow_readers.py",
+    "test_stack.py",
     "test_start_and_stop.py",
     "test_supervision.py",
     "test_tls.py",
+    "test_unix_sockets.py",
+    "test_users.py",
 )
+# The others, with the reason.
+NOT_IN_EMBEDDED = {
+    "test_admin_tls.py": "the admin process speaks TLS, which has no clients of the application in either mode",
+    "test_again.py": "scripts/test; no server",
+    "test_bench.py": "the bench's tables; no server",
+    "test_compare.py": "commands that start and measure servers; they see a command line, a URL and admin pages",
+    "test_completion.py": "the shells' completion; no server",
+    "test_development.py": "dev, the server of Django and that of pytest, which are in daemon mode",
+    "test_doctor.py": "a command that imports packages; no server",
+    "test_embedded.py": "starts its servers in embedded mode itself",
+    "test_first_hour.py": "transcripts of pages, with the commands that stand there",
+    "test_free_threading.py": "the ring whole-embedded-3.14t has it",
+    "test_from_apache.py": "configurations that are read and said, not served",
+    "test_lazy_imports.py": "needs CPython 3.15; imports know no engine",
+    "test_otlp.py": "the admin process sends figures that test_prometheus.py compares in both modes",
+    "test_passing.py": "starts its servers in embedded mode itself",
+    "test_side_by_side.py": "scripts/test; no server",
+    "test_soak.py": "make soak runs it, and has embedded mode among its modes",
+    "test_statsd.py": "as test_otlp.py",
+    "test_systemd.py": "units and sockets, which are the supervisor's",
+    "test_telemetry.py": "as test_otlp.py; the datagrams of a worker are written by a thread that knows no engine",
+    "test_telemetry_serve.py": "pages of other servers",
+    "test_traces.py": "has each case in both modes",
+    "test_tune.py": "as test_compare.py",
+    "test_upgrade.py": "has each case in both modes that depends on it",
+}
 # The same for a CPython that is not released yet, and what only that one has.
 NEWEST = (
     "test_applications.py",
@@ -153,11 +195,14 @@ def compat(under_test: str, engine: str = "daemon") -> Ring:
     return Ring("compat-mod_wsgi", command, COMPAT, {"UNDER_TEST": "mod_wsgi"}, [venv(COMPAT), peers(), packages("curl")], nice=CASES)
 
 
-def whole_embedded() -> Ring:
-    """Cases of tests/whole whose servers run in embedded mode where the configuration has one process group."""
-    needs = [venv(COMPAT), applications("3.14"), packages("curl", "openssl", "nghttp2-client", "wrk")]
-    chosen = ["-m", "not alone and not speed and not soak", *beside("loadgroup"), *EMBEDDED]
-    return Ring("whole-embedded", pytest(COMPAT, *chosen), WHOLE, of_gilkeeper("3.14", ENGINE="embedded"), needs, nice=CASES)
+def whole_embedded(name: str = "3.14") -> Ring:
+    """Cases of tests/whole whose servers run in embedded mode; on 3.14t those without a GIL."""
+    told, files = ("whole-embedded", EMBEDDED) if name == "3.14" else (f"whole-embedded-{name}", ("test_free_threading.py",))
+    needs = [venv(COMPAT), applications(name), packages("curl", "openssl", "nghttp2-client", "wrk", "prometheus", "haproxy", "nginx-light")]
+    needs.append(packages("logrotate"))
+    more = {"GILKEEPER_OTHER_PYTHON": str(venv_of("3.14") / "bin/python")} if name.endswith("t") else {}
+    chosen = ["-m", "not alone and not speed and not soak", *beside("loadgroup"), *files]
+    return Ring(told, pytest(COMPAT, *chosen), WHOLE, of_gilkeeper(name, ENGINE="embedded", **more), needs, nice=CASES)
 
 
 def whole(name: str, kind: str = "whole") -> Ring:
@@ -230,7 +275,7 @@ def rings() -> list[Ring]:
     engines = [compat("ours"), compat("ours", "embedded"), whole_embedded(), applications_ring("embedded")]
     of_3_14 = [compat("mod_wsgi"), whole("3.14"), *engines, applications_ring(), containers(), documents(), browser(), rust("3.14"), doc]
     others = [ring for name in ("3.11", "3.14t", "3.15") for ring in (whole(name), rust(name))]
-    return [*of_3_14, *others, wheels(), lint, whole("3.14", "alone"), browser("alone")]
+    return [*of_3_14, *others, whole_embedded("3.14t"), wheels(), lint, whole("3.14", "alone"), browser("alone")]
 
 
 def measuring_rings() -> list[Ring]:

@@ -1,4 +1,4 @@
-"""scripts/side_by_side.py, which runs the rings: order, places, output, and an end that leaves no process."""
+"""scripts/side_by_side.py, which runs the rings: order, places, output, and an end that leaves no process; what runs on which engine."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import harness
 import pytest
 
 sys.path.insert(0, str(harness.REPOSITORY / "scripts"))
+import rings  # noqa: E402
 from side_by_side import Job, Lane, Result, SideBySide, marked  # noqa: E402
 
 
@@ -21,6 +22,12 @@ def job(name: str, script: str, *needs: Job, lane: Lane = Lane.WAITS) -> Job:
 
 def results(jobs: list[Job], folder: Path, places: int = 2) -> dict[str, Result]:
     return SideBySide(jobs, folder, places, lambda result: None).run()
+
+
+def test_each_file_runs_in_embedded_mode_or_has_a_reason() -> None:
+    files = {file.name for file in Path(__file__).parent.glob("test_*.py")}
+    assert files == {*rings.EMBEDDED, *rings.NOT_IN_EMBEDDED}
+    assert not set(rings.EMBEDDED) & set(rings.NOT_IN_EMBEDDED)
 
 
 def test_a_job_runs_after_what_it_needs_and_not_without_it(tmp_path: Path) -> None:
@@ -71,6 +78,7 @@ def test_an_interrupt_ends_every_process(tmp_path: Path, number: signal.Signals)
 import sys
 sys.path.insert(0, {str(harness.REPOSITORY / "scripts")!r})
 from pathlib import Path
+import rings  # noqa: E402
 from side_by_side import Job, SideBySide
 deaf = "trap '' INT TERM; touch {tmp_path}/deaf; while true; do sleep 1; done"
 polite = "trap 'echo ended; exit 0' INT; touch {tmp_path}/polite; setsid bash -c \\"$0\\" & while true; do sleep 0.05; done"
