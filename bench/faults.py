@@ -1,7 +1,7 @@
 """Faults and overload, Gilkeeper beside other servers: what each row does stands in docs/design/reliability.md.
 
-    make faults                                        everything, two rounds, under a quarter of an hour
-    make faults ARGS=--quick                           one short round, under three minutes
+    make faults                                        everything, two rounds, some twenty minutes
+    make faults ARGS=--quick                           one short round, under four minutes
     scripts/faults --rows killed,reloads --servers gilkeeper
     scripts/faults --keep docs/design/reliability.md   puts the table into the page
 
@@ -24,7 +24,8 @@ from fault_rows import QUICK, ROWS, WHOLE, Outcome, Row, Size, once
 from report import table
 from servers import SERVERS
 
-DEFAULT = ["gilkeeper", "granian", "gunicorn-gthread"]
+DEFAULT = ["gilkeeper", "gilkeeper-embedded", "granian", "gunicorn-gthread"]
+OURS = ("gilkeeper", "gilkeeper-embedded")
 BEGIN, END = "<!-- make faults: begin -->", "<!-- make faults: end -->"
 HEAD = ["", "server", "failed", "of", "p50 ms", "p99 ms", "memory MB", "also"]
 # A quantile or a size is worse from this much on, and by more than so many ms or MB: less is the scatter of two runs.
@@ -67,13 +68,13 @@ def shown(value: float | None) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
 
 
-def worse(cells: dict[str, Cell], ours: str = "gilkeeper") -> list[str]:
-    """In which cells of this row ours is worse than a peer, in words."""
-    if ours not in cells or len(cells) < 2:
+def worse(cells: dict[str, Cell], ours: str) -> list[str]:
+    """In which cells of this row ours, in one of its modes, is worse than a peer, in words."""
+    if ours not in cells:
         return []
     own, found = cells[ours], []
     for name, peer in cells.items():
-        if name == ours:
+        if name in OURS:
             continue
         if own.share > peer.share:
             found.append(f"failed: {own.failed.total():,} of {own.asked:,}, {name} {peer.failed.total():,} of {peer.asked:,}")
@@ -117,8 +118,9 @@ def document(about: list[str], rows: list[Row], servers: list[str], seen: dict[s
         cells = {name: Cell(row, seen[row.name][name]) for name in servers if name in seen[row.name]}
         for place, (name, cell) in enumerate(cells.items()):
             lines.append([row.name if place == 0 else "", name, *cell.texts()])
-        weak += [f"{row.name}: {text}" for text in worse(cells)]
-    said = weak or ["nowhere" if len(servers) > 1 and "gilkeeper" in servers else "nothing to compare with"]
+        weak += [f"{row.name}, {own}: {text}" for own in OURS for text in worse(cells, own)]
+    peers, own = set(servers) - set(OURS), set(servers) & set(OURS)
+    said = weak or ["nowhere" if peers and own else "nothing to compare with"]
     return "\n".join([*[f"* {line}" for line in about], "", table(lines), "", "Where Gilkeeper is worse:", "", *[f"* {line}" for line in said], ""])
 
 

@@ -7,6 +7,7 @@ use gk_messages::{Message, decode, encode};
 use gk_wire::admin::{Answer, Command};
 use gk_wire::control::{FromFront, FromWorker, ToFront, ToWorker};
 use gk_wire::frame::{Hello, ToFrontFrame, ToWorkerFrame, Welcome, split};
+use gk_wire::passing::Passed;
 use gk_wire::request::{Profile, RequestView, RequestWriter};
 use gk_wire::response::{HeadView, HeadWriter};
 use gk_wire::setup::{FrontSetup, WorkerSetup};
@@ -25,6 +26,7 @@ fuzz_target!(|bytes: &[u8]| {
     message::<Answer>(bytes);
     message::<FrontSetup>(bytes);
     message::<WorkerSetup>(bytes);
+    message::<Passed>(bytes);
 });
 
 fn frames(mut rest: &[u8]) {

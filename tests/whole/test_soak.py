@@ -8,7 +8,7 @@ import pytest
 from soaking import FLAT_IN_SHORT, cycles, soak
 
 PYTHON = os.environ.get("GILKEEPER_PYTHON_NAME", "3.14")
-MODES = {"3.11": ["shared"], "3.14": ["shared", "own"], "3.14t": ["own", "free-threading"]}[PYTHON]
+MODES = {"3.11": ["shared"], "3.14": ["shared", "own", "embedded"], "3.14t": ["own", "free-threading"]}[PYTHON]
 
 
 pytestmark = pytest.mark.soak("ten thousand requests a case")
