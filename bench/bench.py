@@ -2,13 +2,16 @@
 
     make bench                          everything: five rounds of three seconds
     make bench ARGS=--quick             three rounds of one second
-    make bench ARGS="--workloads all"   the table: hello, Flask, large bodies, busy CPUs, beside every server that can be had
+    make bench ARGS="--workloads all"   the table: hello, Flask, large bodies, busy CPUs, beside every server that can be had;
+                                        "--workloads all --minutes 13" for as many rounds as fit
+    make bench ARGS="--workloads threads"   two request threads without a GIL against one
     scripts/bench --servers gilkeeper,granian --workloads hello
+    python bench/beside/publish.py bench-results/DATE.json   puts a table into the documents
 
 CPUs may sleep. With --idle-loop none does: a loop of the scheduler's idle class runs on each, which makes runs on a virtual machine more alike.
 
-Figures are medians over the rounds with their range; of `measurements`, `holders` and `pairs`, medians of pairs of seconds with what
-half of them lie between. A run with an error or a wrong body makes its row invalid.
+Figures are medians over the rounds with their range; of `measurements`, `holders`, `threads` and `pairs`, medians of pairs of seconds
+with what half of them lie between. A run with an error or a wrong body makes its row invalid.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ import platform
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -32,11 +36,11 @@ from measure import awake, busy, measure, mixed
 from servers import SERVERS, Missing, NoSuchForm, Running, newest
 
 
-KINDS = ["hello", "list", "sleep5", "mixed", "modes", "measurements", "holders", "pairs"]
+KINDS = ["hello", "list", "sleep5", "mixed", "modes", "measurements", "holders", "threads", "pairs"]
 # Those of the table that are none of the above, which are measured when they are named, or all of them by the word "all".
 MORE = [kind for kind in dict.fromkeys(workload.kind for workload in TABLE) if kind not in KINDS]
-# Servers of the table alone, and the one that it leaves out for its newest version.
-ONLY_TABLE, LEFT_OUT = ("gilkeeper-embedded", "granian-newest", "fastpysgi", "caddysnake"), ("granian",)
+# Servers of the table alone, and those that it leaves out: one for its newest version, and one that decides no row.
+ONLY_TABLE, LEFT_OUT = ("gilkeeper-embedded", "granian-newest", "fastpysgi", "caddysnake"), ("granian", "waitress")
 # Those that ours is also measured beside, second by second.
 BESIDE = ["granian", "mod_wsgi-daemon"]
 
@@ -107,7 +111,21 @@ def choose(given: str | None, known: list[str], what: str) -> list[str]:
     return names
 
 
-def measure_all(servers: list[str], kinds: list[str], rounds: int, seconds: float, table: bool) -> tuple[list[report.Row], list[str]]:
+def rounds_in(rounds: int, minutes: float | None) -> Iterator[int]:
+    """The rounds' numbers; with `minutes`, no round begins that would last beyond them, were it as long as the longest so far."""
+    began = last = time.monotonic()
+    longest = 0.0
+    for number in range(rounds):
+        if number and minutes is not None and last - began + longest > minutes * 60:
+            return
+        yield number
+        now = time.monotonic()
+        longest, last = max(longest, now - last), now
+
+
+def measure_all(
+    servers: list[str], kinds: list[str], rounds: int, seconds: float, table: bool, minutes: float | None
+) -> tuple[list[report.Row], list[str]]:
     """Rows of the table, and the lines below it."""
     workloads = chosen(kinds, table)
     rows = {
@@ -116,7 +134,7 @@ def measure_all(servers: list[str], kinds: list[str], rounds: int, seconds: floa
         for server in servers
         if not workload.only or server in workload.only
     }
-    for number in range(rounds):
+    for number in rounds_in(rounds, minutes):
         for workload in workloads:
             for server in servers:
                 if row := rows.get((workload.name, server)):
@@ -133,6 +151,7 @@ def measure_all(servers: list[str], kinds: list[str], rounds: int, seconds: floa
             "modes": lambda: forms.modes(min(rounds, 3), 1.0),
             "measurements": lambda: forms.measurements(rounds),
             "holders": lambda: forms.holders(rounds),
+            "threads": lambda: forms.threads(rounds),
             "pairs": lambda: forms.beside(peers, rounds),
         }
         for kind in more_forms:
@@ -152,6 +171,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="three rounds of one second")
     parser.add_argument("--rounds", type=int, help="rounds, five by default")
     parser.add_argument("--seconds", type=int, help="length of a run in whole seconds (wrk knows no fractions), three by default")
+    parser.add_argument("--minutes", type=float, help="with '--workloads all': no round begins that would last longer than so many minutes in all")
     parser.add_argument("--servers", help=f"some of {','.join(SERVERS)}")
     parser.add_argument("--workloads", help=f"'all' for the table, or some of {','.join(KINDS + MORE)}")
     parser.add_argument("--idle-loop", action="store_true", help="no CPU sleeps: a loop of the scheduler's idle class runs on each")
@@ -162,6 +182,8 @@ def main() -> int:
     if rounds < 1 or seconds < 1:
         sys.exit("bench: at least one round of one second is needed.")
     table = given.workloads == "all"
+    if given.minutes is not None and not table:
+        sys.exit("bench: --minutes goes with '--workloads all' only.")
     usual = [name for name in SERVERS if name not in (LEFT_OUT if table else ONLY_TABLE)]
     servers = choose(given.servers, list(SERVERS), "servers") if given.servers else usual
     kinds = KINDS if table or given.workloads is None else choose(given.workloads, KINDS + MORE, "workloads")
@@ -169,7 +191,9 @@ def main() -> int:
     about = machine(given.idle_loop)
     print("\n".join(about), flush=True)
     with awake() if given.idle_loop else nullcontext():
-        found, more = measure_all(servers, kinds, rounds, seconds, table)
+        found, more = measure_all(servers, kinds, rounds, seconds, table, given.minutes)
+    done = max((len(row.samples) for row in found), default=0)
+    about.insert(-1, f"{done} round{'s' * (done != 1)} of {seconds:g} s each")
     results = report.as_json(about, found, more)
     text = ratios.document(about, results["rows"]) if table else report.document(about, found, more)
     given.out.mkdir(parents=True, exist_ok=True)

@@ -21,6 +21,11 @@ PAIRS = 8
 TOGETHER = 2
 STARTS = 8
 HELLO = b"Hello, world!"
+# An application, a page of it, and what the page must hold.
+Page = tuple[Path, str, bytes]
+HELLO_PAGE: Page = (APPS / "hello.py", "/", HELLO)
+# Those of `threads`.
+THREADS = ["without a GIL", "without a GIL, embedded"]
 
 
 def ask(server: Running, target: str) -> None:
@@ -92,12 +97,8 @@ def holders(rounds: int) -> list[str]:
     ]
 
 
-# An application, a page of it, and what the page must hold.
-Page = tuple[Path, str, bytes]
-
-
 def together(
-    one: str, other: str, processes: int, threads: int, number: int, page: Page = (APPS / "hello.py", "/", HELLO)
+    one: str, other: str, processes: int, threads: int, number: int, page: Page = HELLO_PAGE
 ) -> list[tuple[Sample, Sample]]:
     """Runs of two servers under load at the same time, both on the machine's first CPU, the loads on its second. They share
     whatever happens to the machine, so what little they differ in is seen best here; their rates are half of one alone."""
@@ -127,28 +128,49 @@ def beside(peers: list[str], rounds: int) -> list[str]:
     """Hello world, 1 process x 1 thread, against each of these servers."""
     lines = []
     for peer in peers:
-        pairs = [pair for number in range(rounds) for pair in slices("gilkeeper", peer, 1, 1, number)]
+        pairs = [pair for number in range(rounds) for pair in slices(("gilkeeper", 1), (peer, 1), number)]
         cpu = [f"{median(one.cpu_us_per_request for one in side):.1f}" for side in zip(*pairs)]
         lines.append(f"hello 1x1, side by side: {rates(pairs)} with {peer}; CPU per request {cpu[0]} µs, and {cpu[1]} µs there")
     return lines
 
 
-def slices(one: str, other: str, processes: int, threads: int, number: int) -> list[tuple[Sample, Sample]]:
-    """Pairs of one-second runs of two servers that were started together: each second of load on the one has its second on the
-    other right before or after it. What else happens to the machine lasts longer than that and hits both. A pair from which
-    the hypervisor took CPU nevertheless is run again, so many times at most."""
+def threads(rounds: int) -> list[str]:
+    """Two request threads of one process without a GIL against one: hello world, and a route that computes for 3 ms."""
+    pages = {"hello": (APPS / "hello.py", "/", HELLO), "3 ms of CPU": (APPS / "modes.py", "/?burn=0.003", b"gil_mode")}
+    lines = []
+    for name in THREADS:
+        for what, page in pages.items():
+            told = f"{what}, {name}, 1x2 against 1x1"
+            try:
+                pairs = [pair for number in range(rounds) for pair in slices((name, 2), (name, 1), number, page)]
+            except NoSuchForm:
+                lines.append(f"{told}: not measured, GILKEEPER_FREE_THREADED names no server")
+                continue
+            cpu = sorted(two.cpu_us_per_request / one.cpu_us_per_request for two, one in pairs)
+            used = [f"{median(sample.cpu_us_per_request for sample in side):.1f}" for side in zip(*pairs)]
+            lines.append(f"{told}: {rates(pairs)}; {middle(cpu)} the CPU per request, {used[0]} µs against {used[1]}")
+    return lines
+
+
+def slices(one: tuple[str, int], other: tuple[str, int], number: int, page: Page = HELLO_PAGE) -> list[tuple[Sample, Sample]]:
+    """Pairs of one-second runs of two servers that were started together, each a name and the threads of its one process: each second
+    of load on the one has its second on the other right before or after it. What else happens to the machine lasts longer than that
+    and hits both. A pair from which the hypervisor took CPU nevertheless is run again, so many times at most."""
     pairs = []
-    with Running(one, APPS / "hello.py", processes, threads) as first, Running(other, APPS / "hello.py", processes, threads) as second:
-        sizes = {server.name: answers(server, "/", HELLO) for server in (first, second)}
-        for server in (first, second):
-            load(server.port, "/", 32, 1.0)
+    script, target, expected = page
+    with Running(one[0], script, 1, one[1]) as first, Running(other[0], script, 1, other[1]) as second:
+        servers = (first, second)
+        sizes = [answers(server, target, expected) for server in servers]
+        for server in servers:
+            load(server.port, target, 32, 1.0)
         for turn in range(PAIRS * TRIES):
-            seen = {}
-            for server in (first, second) if (turn + number) % 2 else (second, first):
-                seen[server.name] = one_run(server, "/", HELLO, sizes[server.name], 32, 1.0)
-                if seen[server.name].invalid:
-                    raise RuntimeError(f"{server.name}: {seen[server.name].invalid}")
-            pairs.append((seen[one], seen[other]))
+            seen: list[Sample | None] = [None, None]
+            for place in (0, 1) if (turn + number) % 2 else (1, 0):
+                sample = one_run(servers[place], target, expected, sizes[place], 32, 1.0)
+                if sample.invalid:
+                    raise RuntimeError(f"{servers[place].name}: {sample.invalid}")
+                seen[place] = sample
+            pairs.append((seen[0], seen[1]))
             if len(undisturbed(pairs)) == PAIRS:
                 break
     return undisturbed(pairs) or pairs

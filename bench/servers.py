@@ -208,11 +208,11 @@ TWO = "WSGIScriptAlias /one {0} process-group=bench application-group={1}\nWSGIS
 OWN = "<WSGIInterpreterOptions process-group=bench>\n    WSGIPerInterpreterGIL On\n</WSGIInterpreterOptions>\n"
 
 
-def free_threaded(job: Job) -> list[str] | None:
+def free_threaded(job: Job, directives: str) -> list[str] | None:
     """On the free-threaded build; GILKEEPER_FREE_THREADED names its command."""
     if not (executable := os.environ.get("GILKEEPER_FREE_THREADED")):
         return None
-    return ours(job, TWO.format(job.script, "%{GLOBAL}", "%{GLOBAL}"), "free-threading=on", executable)
+    return ours(job, directives, "free-threading=on", executable)
 
 
 # Forms of ours that are measured against each other.
@@ -224,13 +224,15 @@ FORMS: dict[str, Callable[[Job], list[str] | None]] = {
     "shared GIL": lambda job: ours(job, TWO.format(job.script, "%{GLOBAL}", "%{GLOBAL}")),
     "own GIL, two application groups": lambda job: ours(job, OWN + TWO.format(job.script, "one", "two")),
     "interpreters=2": lambda job: ours(job, TWO.format(job.script, "both", "both"), "interpreters=2"),
-    "free-threading": free_threaded,
+    "free-threading": lambda job: free_threaded(job, TWO.format(job.script, "%{GLOBAL}", "%{GLOBAL}")),
+    "without a GIL": lambda job: free_threaded(job, HELLO.format(job.script)),
+    "without a GIL, embedded": lambda job: free_threaded(job, "GilkeeperEmbedded On\n" + HELLO.format(job.script)),
 }
 
 
 def loud(name: str, command: list[str], job: Job) -> list[str]:
     """The same with its error log and an access log on the terminal."""
-    if name == "gilkeeper":
+    if name in ("gilkeeper", "gilkeeper-embedded"):
         conf = job.folder / "gilkeeper.conf"
         quiet = f"LogLevel warn\nErrorLog {job.folder}/error.log\n"
         conf.write_text(conf.read_text().replace(quiet, "LogLevel info\nCustomLog - combined\n"))

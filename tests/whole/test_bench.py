@@ -1,7 +1,8 @@
-"""bench/beside: the table, the ratios and the picture that are made of a run's results. No server runs."""
+"""bench/beside and its rounds: the table, the ratios and the picture that are made of a run's results. No server runs."""
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import xml.etree.ElementTree as xml
@@ -13,7 +14,8 @@ import pytest
 
 BENCH = harness.REPOSITORY / "bench"
 sys.path.insert(0, str(BENCH))
-from beside import picture, ratios, workloads  # noqa: E402
+import bench  # noqa: E402
+from beside import picture, publish, ratios, workloads  # noqa: E402
 
 
 def row(workload: str, server: str, rates: list[float], cpu: float = 10.0, note: str = "", invalid: str = "") -> dict[str, Any]:
@@ -89,3 +91,35 @@ def test_the_picture_is_made_from_a_file(results: str, tmp_path: Path) -> None:
     command = [sys.executable, BENCH / "beside" / "picture.py", tmp_path / "results.json", tmp_path / "picture.svg"]
     subprocess.run(command, check=True)
     assert xml.parse(tmp_path / "picture.svg").getroot().tag.endswith("svg")
+
+
+def test_a_run_is_put_into_the_documents_again_and_again(tmp_path: Path) -> None:
+    for folder in ("design", "pictures"):
+        (tmp_path / folder).mkdir()
+    page = tmp_path / publish.PAGE
+    page.write_text(f"before\n{publish.BEGIN}\nold\n{publish.END}\nafter\n")
+    for number in range(2):
+        publish.publish({"rows": ROWS, "machine": ["2 cores", f"run {number}"]}, tmp_path)
+    text = page.read_text()
+    assert text.startswith("before\n") and text.endswith("\nafter\n") and "old" not in text and "run 0" not in text
+    assert text.index("beside-others.svg") < text.index("run 1") < text.index("| hello ") < text.index("Not measured:") < text.index(publish.END)
+    assert json.loads((tmp_path / publish.RESULTS).read_text())["rows"] == ROWS
+    assert "run 1" in (tmp_path / publish.PICTURE).read_text()
+    page.write_text("a page without marks")
+    with pytest.raises(ValueError, match="lacks the lines"):
+        publish.publish({"rows": [], "machine": ["here"]}, tmp_path)
+
+
+def test_the_tree_has_a_place_for_a_run() -> None:
+    page = (publish.DOCS / publish.PAGE).read_text()
+    assert page.count(publish.BEGIN) == page.count(publish.END) == 1
+
+
+def test_no_round_begins_that_would_last_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Each look at the clock, one per round, finds it 100 s on.
+    clock = iter(range(0, 1000, 100))
+    monkeypatch.setattr(bench.time, "monotonic", lambda: next(clock))
+    assert list(bench.rounds_in(9, 5.5)) == [0, 1, 2]
+    assert list(bench.rounds_in(2, None)) == [0, 1]
+    # The first one is done in any case.
+    assert list(bench.rounds_in(9, 0.1)) == [0]
