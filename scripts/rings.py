@@ -75,7 +75,7 @@ NOT_IN_EMBEDDED = {
     "test_doctor.py": "a command that imports packages; no server",
     "test_embedded.py": "starts its servers in embedded mode itself",
     "test_first_hour.py": "transcripts of pages, with the commands that stand there",
-    "test_free_threading.py": "the ring whole-embedded-3.14t has it",
+    "test_free_threading.py": "needs 3.14t, which this ring does not have; its GIL modes are tested in daemon mode only",
     "test_from_apache.py": "configurations that are read and said, not served",
     "test_fronts.py": "starts its servers with several fronts, or beside embedded processes, itself",
     "test_lazy_imports.py": "needs CPython 3.15; imports know no engine",
@@ -198,14 +198,12 @@ def compat(under_test: str, engine: str = "daemon") -> Ring:
     return Ring("compat-mod_wsgi", command, COMPAT, {"UNDER_TEST": "mod_wsgi"}, [venv(COMPAT), peers(), packages("curl")], nice=CASES)
 
 
-def whole_embedded(name: str = "3.14") -> Ring:
-    """Cases of tests/whole whose servers run in embedded mode; on 3.14t those without a GIL."""
-    told, files = ("whole-embedded", EMBEDDED) if name == "3.14" else (f"whole-embedded-{name}", ("test_free_threading.py",))
-    needs = [venv(COMPAT), applications(name), packages("curl", "openssl", "nghttp2-client", "wrk", "prometheus", "haproxy", "nginx-light")]
+def whole_embedded() -> Ring:
+    """Cases of tests/whole whose servers run in embedded mode where the configuration has one process group."""
+    needs = [venv(COMPAT), applications("3.14"), packages("curl", "openssl", "nghttp2-client", "wrk", "prometheus", "haproxy", "nginx-light")]
     needs.append(packages("logrotate"))
-    more = {"GILKEEPER_OTHER_PYTHON": str(venv_of("3.14") / "bin/python")} if name.endswith("t") else {}
-    chosen = ["-m", "not alone and not speed and not soak", *beside("loadgroup"), *files]
-    return Ring(told, pytest(COMPAT, *chosen), WHOLE, of_gilkeeper(name, ENGINE="embedded", **more), needs, nice=CASES)
+    chosen = ["-m", "not alone and not speed and not soak", *beside("loadgroup"), *EMBEDDED]
+    return Ring("whole-embedded", pytest(COMPAT, *chosen), WHOLE, of_gilkeeper("3.14", ENGINE="embedded"), needs, nice=CASES)
 
 
 def whole(name: str, kind: str = "whole") -> Ring:
@@ -278,7 +276,7 @@ def rings() -> list[Ring]:
     engines = [compat("ours"), compat("ours", "embedded"), whole_embedded(), applications_ring("embedded")]
     of_3_14 = [compat("mod_wsgi"), whole("3.14"), *engines, applications_ring(), containers(), documents(), browser(), rust("3.14"), doc]
     others = [ring for name in ("3.11", "3.14t", "3.15") for ring in (whole(name), rust(name))]
-    return [*of_3_14, *others, whole_embedded("3.14t"), wheels(), lint, whole("3.14", "alone"), browser("alone")]
+    return [*of_3_14, *others, wheels(), lint, whole("3.14", "alone"), browser("alone")]
 
 
 def measuring_rings() -> list[Ring]:

@@ -12,7 +12,7 @@ from typing import Any
 import harness
 import pytest
 from gathering import Gatherer
-from running import ENGINES, Gilkeeper
+from running import Gilkeeper
 
 # Needs a Python that can do without the GIL.
 collect_ignore = [] if os.environ.get("GILKEEPER_PYTHON_NAME", "").endswith("t") else ["test_free_threading.py"]
@@ -29,14 +29,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if harness.ENGINE == "embedded":
         config.hook.pytest_deselected(items=[item for item, mark in marks if mark])
         items[:] = [item for item, mark in marks if not mark]
-
-
-@pytest.fixture(autouse=True)
-def engine() -> Iterator[None]:
-    """With ENGINE=embedded a case whose servers all run in daemon mode has to say why."""
-    ENGINES.clear()
-    yield
-    assert harness.ENGINE != "embedded" or not ENGINES or any(ENGINES), "all in daemon mode: mark the case of_daemon_mode(why)"
 
 
 @pytest.fixture

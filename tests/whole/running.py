@@ -17,8 +17,6 @@ from typing import Any
 import harness
 
 MEGABYTE = 1 << 20
-# Of each server that the present case has started, whether it runs in embedded mode.
-ENGINES: list[bool] = []
 
 
 class Gilkeeper(harness.Server):
@@ -53,11 +51,6 @@ class Gilkeeper(harness.Server):
             given.append("--embedded")
         address = ["--host", "127.0.0.1", "--port", str(self.port)]
         return [harness.gilkeeper(), "serve", *given, *address, "--server-root", str(self.server_root), "--admin", pages]
-
-    def start(self) -> Gilkeeper:
-        ENGINES.append(self.is_embedded())
-        super().start()
-        return self
 
     def tell(self, *arguments: str, seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
         """Runs `gilkeeper …` against this server."""
