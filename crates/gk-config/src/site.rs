@@ -90,6 +90,9 @@ pub struct Site {
     pub proxy_protocol: Option<ProxyProtocol>,
 }
 
+/// Name of the process group of `GilkeeperFronts`.
+pub const FRONTS: &str = "fronts";
+
 /// How the supervisor watches over the processes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Supervision {

@@ -4,13 +4,11 @@
 use crate::Surroundings;
 use crate::diagnostic::{Complaint, Journal};
 use crate::raw::{Raw, RawEmbedded};
-use crate::site::ProcessGroup;
+use crate::site::{FRONTS, ProcessGroup};
 use crate::token::Word;
 
 /// The embedded group beside others: `%{GLOBAL}`.
 const GLOBAL: &str = "global";
-/// The group of `GilkeeperFronts`.
-const FRONTS: &str = "fronts";
 /// CPUs that keep one front busy.
 const CPUS_OF_A_FRONT: u32 = 8;
 

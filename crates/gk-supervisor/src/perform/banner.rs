@@ -2,7 +2,7 @@
 
 use super::World;
 use crate::configuration::Configuration;
-use gk_config::site::{ImportScript, ProcessGroup};
+use gk_config::site::{FRONTS, ImportScript, ProcessGroup};
 use std::io::IsTerminal;
 
 impl World {
@@ -25,7 +25,12 @@ impl World {
             .map(|g| {
                 let threads = if g.service() { "service script".into() } else { count(g.threads, "thread") };
                 let text = format!("{} x {threads}", count(g.processes, "process"));
-                if groups.len() > 1 { format!("{}: {text}", g.name) } else { text }
+                match groups.len() {
+                    1 => text,
+                    _ if g.embedded && g.name == FRONTS => count(g.processes, "front"),
+                    _ if g.embedded => format!("{}: {text}, embedded", g.name),
+                    _ => format!("{}: {text}", g.name),
+                }
             })
             .collect();
         let urls = self.listeners.urls(&configuration.site).join(" and ");
