@@ -125,8 +125,15 @@ CustomLog {self.access_log} compat
 Include {self.root}/site.conf
 """
         if self.under_test == "ours":
-            return common + ("GilkeeperEmbedded On\n" if self.is_embedded() else "")
+            return common + self.engine()
         return self.apache_head() + common
+
+    def engine(self) -> str:
+        """What ENGINE adds to the configuration."""
+        if self.is_embedded():
+            return "GilkeeperEmbedded On\n"
+        several = ENGINE == "fronts" and "GilkeeperEmbedded" not in (self.root / "site.conf").read_text()
+        return "GilkeeperFronts 2\n" if several else ""
 
     def is_embedded(self) -> bool:
         """Whether this server runs in embedded mode because of ENGINE."""

@@ -273,7 +273,7 @@ def rings() -> list[Ring]:
     """
     doc = Ring("doc", cargo("3.14", "test", "--doc", "--workspace"), ROOT, lane=Lane.BUILDS)
     lint = Ring("lint", [str(SCRIPTS / "lint")], ROOT, lane=Lane.BUILDS, nice=COMPILES, one=True)
-    engines = [compat("ours"), compat("ours", "embedded"), whole_embedded(), applications_ring("embedded")]
+    engines = [compat("ours"), compat("ours", "embedded"), compat("ours", "fronts"), whole_embedded(), applications_ring("embedded")]
     of_3_14 = [compat("mod_wsgi"), whole("3.14"), *engines, applications_ring(), containers(), documents(), browser(), rust("3.14"), doc]
     others = [ring for name in ("3.11", "3.14t", "3.15") for ring in (whole(name), rust(name))]
     return [*of_3_14, *others, wheels(), lint, whole("3.14", "alone"), browser("alone")]

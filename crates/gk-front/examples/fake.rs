@@ -161,6 +161,7 @@ fn front(port: u16) {
         certificates: Default::default(),
         folder: std::env::temp_dir(),
         logs,
+        secret: Vec::new(),
         passing: None,
         embedded: false,
     };

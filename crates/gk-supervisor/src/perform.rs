@@ -69,6 +69,8 @@ pub struct World {
     pub events: VecDeque<Event>,
     /// Set by `Action::Exit`: the code, and why the server gave up.
     pub exit: Option<(i32, Option<String>)>,
+    /// Of the fronts ([`gk_wire::setup::FrontSetup`]).
+    secret: Vec<u8>,
     /// A configuration is being read.
     pub reading: bool,
     read: (Sender<Reading>, Receiver<Reading>),
@@ -124,6 +126,7 @@ impl World {
             descriptors: descriptors::raise_limit(),
             events: VecDeque::new(),
             exit: None,
+            secret: secret(),
             reading: false,
             read: channel(),
             wake,
@@ -243,6 +246,7 @@ impl World {
             self.generation,
             front_folder(&configuration),
             self.certificates.message(),
+            &self.secret,
         );
         let line = command::front(&configuration, &self.runtime);
         self.logs.take_host_lines(&configuration.site).map_err(start::start_error)?;
@@ -279,8 +283,14 @@ impl World {
             }
             let listeners = self.listeners.of_clients().map(|(described, _)| described.clone()).collect();
             let folder = front_folder(configuration);
-            setup.embedded =
-                Some(setup::embedded(configuration, listeners, group, configuration.number, folder));
+            setup.embedded = Some(setup::embedded(
+                configuration,
+                listeners,
+                group,
+                configuration.number,
+                folder,
+                &self.secret,
+            ));
             self.logs.take_host_lines(&configuration.site).map_err(start::start_error)?;
             access = self.logs.access_pipes(&configuration.site).map_err(start::start_error)?;
         }
@@ -353,6 +363,12 @@ fn is_traced(pid: u32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:"));
     tracer.is_some_and(|tracer| tracer.trim() != "0")
+}
+
+/// Random bytes; none where the system gives none: each front then asks for its own and says so.
+fn secret() -> Vec<u8> {
+    let mut secret = vec![0; 32];
+    getrandom::fill(&mut secret).map(|()| secret).unwrap_or_default()
 }
 
 /// The folder for the front's files. When it cannot be made, the log says so, and the front serves what needs no file.

@@ -183,6 +183,8 @@ pub mod to_front {
     pub const REWIND: u8 = 72;
     /// [`super::Place`] of bytes of the response body.
     pub const BLOCK: u8 = 73;
+    /// A request of another front has ended: the front asked to be told (`page::WANTED`).
+    pub const ROOM: u8 = 74;
 }
 
 /// A frame that the front sends.
@@ -248,6 +250,7 @@ pub enum ToFrontFrame<'a> {
     Leaving { reason: &'a str },
     Return { id: u32 },
     Rewind { id: u32 },
+    Room,
 }
 
 impl<'a> ToFrontFrame<'a> {
@@ -273,6 +276,7 @@ impl<'a> ToFrontFrame<'a> {
             to_front::LEAVING => Self::Leaving { reason: text(payload, "Leaving")? },
             to_front::RETURN => Self::Return { id },
             to_front::REWIND => Self::Rewind { id },
+            to_front::ROOM => Self::Room,
             other => return Err(WireError::UnknownKind(other)),
         })
     }
@@ -295,6 +299,7 @@ impl<'a> ToFrontFrame<'a> {
             Self::Leaving { reason } => put(out, kind::LEAVING, 0, 0, reason.as_bytes()),
             Self::Return { id } => put(out, kind::RETURN, 0, id, &[]),
             Self::Rewind { id } => put(out, kind::REWIND, 0, id, &[]),
+            Self::Room => put(out, kind::ROOM, 0, 0, &[]),
         }
     }
 }

@@ -54,7 +54,7 @@ pub mod setup;
 pub use setup::{certificates, passing};
 
 /// Version of everything in this crate; both ends of a link must have the same.
-pub const PROTOCOL_VERSION: u16 = 4;
+pub const PROTOCOL_VERSION: u16 = 5;
 
 /// Version of the package, compared in the handshake to say which side to upgrade.
 pub const PACKAGE_VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -26,3 +26,7 @@ pub const BEAT: usize = 3;
 /// Index of `load`: requests that the worker has from other fronts and has not ended; 0 with one front. Written by the worker when
 /// requests come and end; a front reads it to choose the least busy worker.
 pub const LOAD: usize = 4;
+
+/// Index of `wanted`: the front sets it to 1 when it finds this worker busy with other fronts' requests; when one of those ends, the worker
+/// sets it to 0 and sends `Room`. Both write it and [`LOAD`] in one order that all processes see, so that neither misses the other.
+pub const WANTED: usize = 5;

@@ -51,6 +51,9 @@ pub struct FrontSetup {
     /// Of the hosts that speak TLS.
     #[serde(default)]
     pub certificates: Certificates,
+    /// 32 random bytes that all fronts of this server have: the secret of the nonces of `AuthType Digest`. Empty: a front makes its own.
+    #[serde(default)]
+    pub secret: Vec<u8>,
 }
 
 /// For the admin process, from the front. `measurements` is a `gk_config::measurements::Measurements` as JSON.

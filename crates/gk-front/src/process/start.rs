@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::access::digest::Nonces;
 use crate::client::accept::passing::Passing;
 use crate::client::{accept, timeouts};
 use crate::front::{Front, Logs};
@@ -48,6 +49,8 @@ pub struct Parts {
     pub folder: PathBuf,
     /// Of the hosts that speak TLS.
     pub certificates: Certificates,
+    /// Of the nonces of `AuthType Digest`, 32 bytes; anything else: it makes its own.
+    pub secret: Vec<u8>,
     /// With several of them, the queue in which they pass connections on.
     pub passing: Option<Passing>,
     /// It is the HTTP side of a worker, on a thread of that, and the worker's main thread has the other end of `control`.
@@ -80,7 +83,7 @@ fn inherit() -> Result<Parts, String> {
         listeners.push((listener, next()?));
     }
     let admin = if setup.admin { listeners.pop().map(|(_, fd)| fd) } else { None };
-    let FrontSetup { site, generation, admin_command, log, folder, certificates, .. } = setup;
+    let FrontSetup { site, generation, admin_command, log, folder, certificates, secret, .. } = setup;
     let site = setup::site(site)?;
     let access = site.access_log_files().iter().map(|_| next()).collect::<Result<_, _>>()?;
     let logs = Logs { access, lost: Some(next()?) };
@@ -96,6 +99,7 @@ fn inherit() -> Result<Parts, String> {
         folder,
         logs,
         certificates,
+        secret,
         passing: None,
         embedded,
     })
@@ -109,7 +113,7 @@ pub fn run_embedded(mut setup: FrontSetup, given: Vec<OwnedFd>, control: OwnedFd
     let mut next = || given.next().ok_or_else(|| "a descriptor is missing".to_owned());
     let listeners = std::mem::take(&mut setup.listeners).into_iter();
     let listeners = listeners.map(|listener| Ok((listener, next()?))).collect::<Result<_, String>>()?;
-    let FrontSetup { site, generation, log, folder, certificates, .. } = setup;
+    let FrontSetup { site, generation, log, folder, certificates, secret, .. } = setup;
     let site = setup::site(site)?;
     let access = site.access_log_files().iter().map(|_| next()).collect::<Result<_, _>>()?;
     let logs = Logs { access, lost: Some(next()?) };
@@ -131,6 +135,7 @@ pub fn run_embedded(mut setup: FrontSetup, given: Vec<OwnedFd>, control: OwnedFd
         folder,
         logs,
         certificates,
+        secret,
         passing,
         embedded: true,
     })
@@ -155,7 +160,7 @@ pub fn serve(parts: Parts) -> Result<(), String> {
 
 async fn serve_here(parts: Parts) -> Result<(), String> {
     let Parts { site, generation, listeners, admin, admin_command, log, control, folder, logs, .. } = parts;
-    let Parts { certificates, passing, embedded, .. } = parts;
+    let Parts { certificates, secret, passing, embedded, .. } = parts;
     let (described, sockets): (Vec<_>, Vec<_>) = listeners.into_iter().unzip();
     let (server_root, measurements) = (site.server_root.clone(), site.measurements.clone());
     let longest_silence = site.supervision.front_timeout.ceil() as u32;
@@ -163,6 +168,7 @@ async fn serve_here(parts: Parts) -> Result<(), String> {
     let exports = measurements.export.any() && !embedded;
     let front = Front::new(site, generation, described, folder.clone(), logs, &certificates)?;
     front.embedded.set(embedded);
+    secret.try_into().into_iter().for_each(|secret| drop(front.access.nonces.set(Nonces::new(secret))));
     passing.into_iter().for_each(|passing| drop(front.passing.set(passing)));
     let supervisor = control.try_clone().map_err(|error| format!("no descriptor is left: {error}"))?;
     let control =

@@ -83,6 +83,8 @@ pub struct Link {
     ordinal: Cell<u64>,
     /// Requests begun since the worker was last woken.
     batch: Cell<u32>,
+    /// The worker has returned requests, being busy with those of other fronts, and has not told of room since.
+    pub(super) rebuffed: Cell<bool>,
     /// Requests that the worker has not ended, with the permits that are not used yet.
     in_flight: Cell<u32>,
     balance: RefCell<Balance>,
@@ -136,6 +138,7 @@ impl Link {
             state: Cell::new(LinkState::Greeting),
             ordinal: Cell::new(0),
             batch: Cell::new(0),
+            rebuffed: Cell::new(false),
             in_flight: Cell::new(0),
             balance: RefCell::new(Balance::new(threads)),
             pulse: Cell::default(),
@@ -198,6 +201,7 @@ impl Link {
             return;
         }
         let before = self.in_flight.get();
+        self.rebuffed.set(false);
         self.balance.borrow_mut().progressed(self.clock.micros());
         self.in_flight.set(before.saturating_sub(count));
         self.drain_if_idle();
@@ -206,6 +210,7 @@ impl Link {
     /// The worker returned `count` requests: none has ended, so this is no progress.
     pub(crate) fn returned(&self, count: u32) {
         self.in_flight.set(self.in_flight.get().saturating_sub(count));
+        self.rebuffed.set(count > 0);
         self.drain_if_idle();
     }
 

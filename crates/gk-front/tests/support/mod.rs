@@ -144,6 +144,7 @@ impl Running {
             log: LogSetup::default(),
             control: theirs,
             certificates,
+            secret: Vec::new(),
             passing: None,
             embedded: false,
         };
@@ -213,6 +214,7 @@ impl Running {
             generation: 2,
             folder: self.root.path().to_owned(),
             certificates: certificates.clone(),
+            secret: Vec::new(),
         };
         for logs in open_logs(site).chunks(descriptors::MAX_FDS) {
             let logs: Vec<_> = logs.iter().map(AsFd::as_fd).collect();

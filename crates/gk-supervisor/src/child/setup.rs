@@ -20,6 +20,7 @@ pub fn front(
     generation: u64,
     folder: PathBuf,
     certificates: Certificates,
+    secret: &[u8],
 ) -> FrontSetup {
     FrontSetup {
         site: configuration.site.to_json(),
@@ -30,6 +31,7 @@ pub fn front(
         generation,
         folder,
         certificates,
+        secret: secret.to_vec(),
     }
 }
 
@@ -40,6 +42,7 @@ pub fn embedded(
     group: &ProcessGroup,
     generation: u64,
     folder: PathBuf,
+    secret: &[u8],
 ) -> EmbeddedSetup {
     let mut site = configuration.site.clone();
     let processes = group.processes.max(1);
@@ -57,6 +60,7 @@ pub fn embedded(
         generation,
         folder,
         certificates: Certificates::default(),
+        secret: secret.to_vec(),
     };
     EmbeddedSetup { front, descriptors: descriptors as u32 }
 }

@@ -35,7 +35,8 @@ impl World {
     ) -> std::io::Result<()> {
         // The running front keeps its user and its folder, whatever the configuration now says.
         let (listeners, runtime) = (&self.listeners, &self.runtime);
-        let setup = setup::front(configuration, listeners, runtime, generation, PathBuf::new(), certificates);
+        let setup =
+            setup::front(configuration, listeners, runtime, generation, PathBuf::new(), certificates, &[]);
         self.logs.take_host_lines(&configuration.site)?;
         let mut pipes = self.logs.access_pipes(&configuration.site)?;
         let file = descriptors::memory_file("gilkeeper-site", &gk_messages::encode(&setup))?;

@@ -90,7 +90,10 @@ impl Intake {
 
     /// A request has ended, or was given back.
     pub(crate) fn ended(&self) {
-        if let Self::Several(links) = self {
+        // In a child that the application forked, a thread that is not there may hold the lock.
+        if let Self::Several(links) = self
+            && !gk_sys::fork::is_child()
+        {
             links.ended();
         }
     }

@@ -105,7 +105,9 @@ impl Links {
 
     /// A request has ended, or was given back.
     pub(crate) fn ended(&self) {
-        self.lock().tell_load();
+        let held = self.lock();
+        held.tell_load();
+        held.links.iter().for_each(|(_, link)| link.tell_room());
     }
 
     /// No request begins any more, and idle threads come back from [`Links::next`].

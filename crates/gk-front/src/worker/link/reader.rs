@@ -135,7 +135,7 @@ impl Reader {
             link.wake_reader();
         }
         self.filled += got;
-        let (mut at, mut ended, mut returned, mut leaving) = (0, 0, 0, None);
+        let (mut at, mut ended, mut returned, mut leaving, mut room) = (0, 0, 0, None, false);
         let outcome = loop {
             match frame::split(&self.buffer[at..self.filled]) {
                 Ok(Some((header, payload, used))) => {
@@ -152,6 +152,7 @@ impl Reader {
                             on(LinkEvent::Open);
                         }
                         ToFrontFrame::Leaving { reason } => leaving = Some(words(reason).to_owned()),
+                        ToFrontFrame::Room => room = true,
                         ToFrontFrame::Return { id } => {
                             returned += u32::from(link.requests.borrow_mut().give_back(id)?)
                         }
@@ -177,7 +178,10 @@ impl Reader {
             }
         };
         self.keep_rest(at);
-        if ended > 0 {
+        if room {
+            link.room_told();
+        }
+        if ended > 0 || room {
             link.completed(ended);
             on(LinkEvent::Completed);
         }

@@ -270,7 +270,10 @@ impl LinkRequests {
             | ToFrontFrame::Credit { id, .. }
             | ToFrontFrame::Rewind { id }
             | ToFrontFrame::Abort { id, .. } => id,
-            ToFrontFrame::Welcome(_) | ToFrontFrame::Leaving { .. } | ToFrontFrame::Return { .. } => {
+            ToFrontFrame::Welcome(_)
+            | ToFrontFrame::Leaving { .. }
+            | ToFrontFrame::Return { .. }
+            | ToFrontFrame::Room => {
                 return Ok(nothing);
             }
         };
@@ -334,7 +337,10 @@ impl LinkRequests {
                 request.failure.get_or_insert_with(|| Failure::Aborted(words(reason).to_owned()));
                 request.ended = true;
             }
-            ToFrontFrame::Welcome(_) | ToFrontFrame::Leaving { .. } | ToFrontFrame::Return { .. } => {}
+            ToFrontFrame::Welcome(_)
+            | ToFrontFrame::Leaving { .. }
+            | ToFrontFrame::Return { .. }
+            | ToFrontFrame::Room => {}
         }
         request.wake();
         applied.ended = request.ended;

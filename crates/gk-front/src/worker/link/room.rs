@@ -2,7 +2,7 @@
 
 use super::{Link, LinkState};
 use crate::worker::balance::AHEAD_NANOS;
-use gk_wire::page::{LOAD, SERVICE};
+use gk_wire::page::{LOAD, SERVICE, WANTED};
 use std::sync::atomic::Ordering;
 
 impl Link {
@@ -11,18 +11,31 @@ impl Link {
         self.in_flight.get()
     }
 
-    /// Whether another request may go here now.
+    /// Whether another request may go here now. Requests that the worker has from other fronts count, but each front may have one there,
+    /// unless it came back.
     pub fn has_room(&self, now_micros: u64) -> bool {
-        self.state.get() == LinkState::Open
-            && !self.is_away()
-            && self.in_flight.get() < self.limit(now_micros)
-            // What it has from other fronts counts, but each front may have one there: its end wakes those that wait here.
-            && (self.in_flight.get() == 0 || self.load() < self.limit(now_micros))
+        let own = self.in_flight.get();
+        if self.state.get() != LinkState::Open || self.is_away() || own >= self.limit(now_micros) {
+            return false;
+        }
+        let is_first = own == 0 && !self.rebuffed.get();
+        let has_room = || is_first || self.load() < self.limit(now_micros);
+        if has_room() {
+            return true;
+        }
+        // It says when one of theirs ends; one may have ended just now.
+        self.watch.word(WANTED).store(1, Ordering::SeqCst);
+        has_room()
+    }
+
+    /// A request of another front has ended there.
+    pub(crate) fn room_told(&self) {
+        self.rebuffed.set(false);
     }
 
     /// Requests that the worker has not ended, those of other fronts among them.
     pub fn load(&self) -> u32 {
-        let others = self.watch.word(LOAD).load(Ordering::Relaxed);
+        let others = self.watch.word(LOAD).load(Ordering::SeqCst);
         self.in_flight.get().saturating_add(u32::try_from(others).unwrap_or(u32::MAX))
     }
 

@@ -2,6 +2,7 @@
 //! ([`crate::serve::links`]).
 
 use super::{Link, hand_out};
+use gk_wire::frame::ToFrontFrame;
 use gk_wire::page;
 use std::os::fd::BorrowedFd;
 use std::sync::PoisonError;
@@ -76,6 +77,14 @@ impl Link {
 
     /// Tells the front how many requests this process has from other fronts.
     pub(crate) fn tell_load(&self, others: u64) {
-        self.watch.word(page::LOAD).store(others, Ordering::Relaxed);
+        self.watch.word(page::LOAD).store(others, Ordering::SeqCst);
+    }
+
+    /// Tells the front, if it waits for it, that a request of another front has ended.
+    pub(crate) fn tell_room(&self) {
+        if self.watch.word(page::WANTED).swap(0, Ordering::SeqCst) != 0 {
+            self.outbox.send(&ToFrontFrame::Room);
+            self.outbox.try_flush();
+        }
     }
 }
