@@ -163,7 +163,7 @@ fn half_a_header_and_half_a_payload_wait() {
 #[test]
 fn another_protocol_version_is_refused_with_the_remedy() {
     let error = check_version(99, "9.9.9").unwrap_err().to_string();
-    insta::assert_snapshot!(error, @"protocol version 99 of package 9.9.9 does not match 4: install the same gilkeeper version on both sides");
+    insta::assert_snapshot!(error, @"protocol version 99 of package 9.9.9 does not match 5: install the same gilkeeper version on both sides");
 }
 
 #[test]

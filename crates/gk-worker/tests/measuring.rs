@@ -88,7 +88,9 @@ fn finished(front: &Front, count: usize) -> WorkerSample {
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
         let sample = sample(front);
-        if sample.finished.len() >= count || Instant::now() > deadline {
+        // A thread adds its request to the counts after the list.
+        let counted = sample.total().statuses.values().sum::<u64>() >= count as u64;
+        if (sample.finished.len() >= count && counted) || Instant::now() > deadline {
             return sample;
         }
         std::thread::yield_now();
