@@ -322,6 +322,7 @@ impl ExaminedApplication {
             env: self.environment.clone(),
             directory: &self.home,
             limit: self.limit,
+            end_limit: trial::END_LIMIT,
         }
     }
 

@@ -107,7 +107,17 @@ impl Place<'_> {
         let gone = ["PYTHON_GIL", "PYTHONHOME", "PYTHONEXECUTABLE"];
         let env = std::env::vars_os().filter(|(name, _)| gone.iter().all(|gone| name != gone)).collect();
         let directory = Path::new("/");
-        trial::run(&ChildCommand { program: self.python, args, env, directory, limit: LIMIT }, signals)
+        trial::run(
+            &ChildCommand {
+                program: self.python,
+                args,
+                env,
+                directory,
+                limit: LIMIT,
+                end_limit: trial::END_LIMIT,
+            },
+            signals,
+        )
     }
 }
 

@@ -81,6 +81,11 @@ pub fn of_thread(pid: u32, tid: u32) -> Option<u64> {
     schedstat(&PathBuf::from(format!("/proc/{pid}/task/{tid}/schedstat"))).map(|times| times.cpu)
 }
 
+/// Nanoseconds that one thread was runnable without running.
+pub fn delay_of_thread(pid: u32, tid: u32) -> Option<u64> {
+    schedstat(&PathBuf::from(format!("/proc/{pid}/task/{tid}/schedstat"))).map(|times| times.run_delay)
+}
+
 /// The scheduler's figures of a thread.
 #[derive(Default)]
 struct Times {
