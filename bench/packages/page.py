@@ -43,9 +43,17 @@ def page(order: list[str], stored: dict[str, dict[str, dict[str, Any]]], present
     """The page, of the rows of each CPython by the name that scripts/pythons has for it; one without rows has the part of the present page."""
     text = [HEAD.rstrip()]
     for name, rows in stored.items():
+        others = [other for also, other in stored.items() if also != name]
+        rows = {package: row | none_for(row, [other[package] for other in others if package in other]) for package, row in rows.items()}
         part = table(name, order, rows) if rows else of_page(name, present)
         text += [part.rstrip()] if part else []
     return "\n\n".join(text) + "\n"
+
+
+def none_for(row: dict[str, Any], others: list[dict[str, Any]]) -> dict[str, Any]:
+    """What makes a row one without a wheel: an installer goes back to old releases, and what it found does not even import there."""
+    old = "main" in row and any(other["version"] not in (None, row["version"]) for other in others)
+    return {"version": None, "main": None, "cells": {}} if old else {}
 
 
 def of_page(name: str, present: str) -> str:

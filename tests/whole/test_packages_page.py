@@ -75,3 +75,10 @@ def test_a_page_keeps_what_it_says_of_cpythons_that_were_tried_elsewhere() -> No
 def test_days_of_several_runs_are_named() -> None:
     text = page(["lxml", "numpy"], {"3.14": {"lxml": ROW, "numpy": {**ROW, "date": "2026-11-30"}}}, "")
     assert "Tried on 2026-11-29 to 2026-11-30." in text
+
+
+def test_an_old_release_that_does_not_import_is_no_wheel() -> None:
+    old = {**ROW, "version": "0.1", "cells": {}, "main": "ImportError"}
+    rows = {"numpy": ROW, "lxml": old}
+    assert "| lxml | no wheel |" in page(["lxml", "numpy"], {"3.14": {"lxml": ROW}, "3.15": rows}, "")
+    assert "| lxml | 0.1 | not in the main" in page(["lxml", "numpy"], {"3.14": {"lxml": {**ROW, "version": "0.1"}}, "3.15": rows}, "")
