@@ -1,6 +1,7 @@
 //! The commands and their arguments, as `clap` sees them, and the overview of `gilkeeper --help`.
 
 pub mod complaint;
+mod lines;
 
 use crate::arguments::{flag, many, option, script};
 use crate::load::DEVELOP;
@@ -158,7 +159,7 @@ pub fn command() -> Command {
         .subcommand(
             Command::new("explain")
                 .about("Explain a message code")
-                .arg(Arg::new("code").value_name("WSGInnnn").required(true).help("Code from the log.")),
+                .arg(Arg::new("code").value_name("CODE").required(true).help("Code from the log, such as WSGI0084 or GK0053.")),
         )
         .subcommand(
             Command::new("completion")
@@ -184,7 +185,7 @@ pub fn command() -> Command {
                 .arg(Arg::new("command").value_name("COMMAND").num_args(0..).help("Command, such as `serve` or `telemetry serve` [default: the page of gilkeeper].")),
         );
     let overview = overview(&whole);
-    whole.override_help(overview)
+    lines::completed(whole).override_help(overview)
 }
 
 /// The commands by purpose, in the order in which a site needs them. Those in none of the groups come last.
@@ -370,9 +371,12 @@ mod tests {
         for (argv, expected) in [
             (
                 &["serve", "x.py", "--proceses", "2"][..],
-                "unexpected argument '--proceses' found; did you mean '--processes'?",
+                "unexpected argument '--proceses' found; did you mean '--processes'? `gilkeeper serve --help` lists the options",
             ),
-            (&["sevre"], "unrecognized subcommand 'sevre'; did you mean 'serve'?"),
+            (
+                &["sevre"],
+                "unrecognized subcommand 'sevre'; did you mean 'serve'? `gilkeeper --help` lists the commands",
+            ),
         ] {
             assert_eq!(complaint(&[&["gilkeeper"], argv].concat()), expected);
         }

@@ -151,6 +151,7 @@ impl Kind {
     pub fn placeholder(self) -> &'static str {
         match self {
             Self::Whole { unit: "bytes", .. } | Self::Size { .. } => "BYTES",
+            Self::Whole { unit: "seconds", .. } => "SECONDS",
             Self::Whole { .. } | Self::Signed { .. } => "N",
             Self::WholeOrAuto { .. } => "N|auto",
             Self::Seconds | Self::PositiveSeconds => "SECONDS",

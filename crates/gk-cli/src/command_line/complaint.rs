@@ -100,7 +100,10 @@ fn plain(error: &clap::Error, command: Option<&str>) -> String {
         _ => None,
     });
     match near {
-        Some(near) => sentence.push_str(&format!("; did you mean '{near}'?")),
+        Some(near) => {
+            let listed = listed(command);
+            sentence.push_str(&format!("; did you mean '{near}'?{}", listed.trim_start_matches(';')));
+        }
         None => sentence.push_str(&listed(command)),
     }
     sentence

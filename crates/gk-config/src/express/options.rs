@@ -330,7 +330,7 @@ const ROWS: &[ServeOption] = &[
 
     ServeOption { used: Use::Enclosed("RequestReadTimeout", "header=", ",MinRate=500"), ..one(LIMITS, "header-timeout", SECONDS, "Time \
         for a client to send a request head, plus a second for each 500 bytes.") }
-        .words("20, at most 40").zero("off"),
+        .words("20 s, at most 40 s").zero("off"),
     ServeOption { used: Use::Enclosed("RequestReadTimeout", "body=", ",MinRate=500"), ..one(LIMITS, "body-timeout", SECONDS, "Time \
         for a client to send a request body, plus a second for each 500 bytes.") }
         .standard(Number(READ.body.seconds), "/hosts/0/read_timeouts/body/seconds").zero("off"),

@@ -53,17 +53,30 @@ fn of_level(name: &str) -> Option<&'static str> {
     }
 }
 
-/// Place of the status in a line of an access log: three digits behind the quoted request.
+/// Place of the status in a line of an access log: three digits behind the quoted request, or where `gilkeeper dev` has them.
 fn status(line: &str) -> Option<usize> {
     // A quote in the request has a backslash before it.
     let quotes = line.match_indices("\" ").filter(|(at, _)| !line[..*at].ends_with('\\'));
-    quotes.map(|(at, _)| at + 2).find(|at| {
-        let rest = &line.as_bytes()[*at..];
-        rest.len() > 3
-            && (b'1'..=b'5').contains(&rest[0])
-            && rest[1..3].iter().all(u8::is_ascii_digit)
-            && matches!(rest[3], b' ' | b'\n')
-    })
+    quotes.map(|(at, _)| at + 2).find(|at| is_status(&line[*at..])).or_else(|| status_of_dev(line))
+}
+
+fn is_status(text: &str) -> bool {
+    let text = text.as_bytes();
+    text.len() > 3
+        && (b'1'..=b'5').contains(&text[0])
+        && text[1..3].iter().all(u8::is_ascii_digit)
+        && matches!(text[3], b' ' | b'\n')
+}
+
+/// `METHOD URL STATUS N bytes N ms`.
+fn status_of_dev(line: &str) -> Option<usize> {
+    let mut before = line.strip_suffix(" ms\n")?;
+    for end in ["", " bytes"] {
+        let number = before.strip_suffix(end)?.rsplit_once(' ')?;
+        before = number.1.bytes().all(|byte| byte.is_ascii_digit()).then_some(number.0)?;
+    }
+    let at = before.rfind(' ')? + 1;
+    is_status(&line[at..]).then_some(at)
 }
 
 fn of_status(status: &str) -> &'static str {
@@ -95,6 +108,9 @@ mod tests {
                 "200",
             ),
             ("::1 - - [x] \"GET /\\\" 404 HTTP/1.1\" 503 - \"-\" \"curl\"\n".to_owned(), "\x1b[1;31m", "503"),
+            // Reported: the lines of `gilkeeper dev` had no colour.
+            ("GET /a 100 bytes 404 12 bytes 0 ms\n".to_owned(), "\x1b[33m", "404"),
+            ("it took 200 12 bytes of 9 ms\n".to_owned(), "", ""),
             ("  File \"x.py\", line 200, in f\n".to_owned(), "", ""),
             ("{\"time\":\"x\",\"status\":200}\n".to_owned(), "", ""),
             ("time=x level=error status=200\n".to_owned(), "", ""),
