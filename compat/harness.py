@@ -28,7 +28,9 @@ APPS = REPOSITORY / "apps"
 UNDER_TEST = os.environ.get("UNDER_TEST", "ours")
 # `embedded`: ours runs the scenarios in embedded mode that have no more than one process group.
 ENGINE = os.environ.get("ENGINE", "daemon")
+# A site that stays in daemon mode: embedded processes have the server's user and root, and GilkeeperEmbedded has said which mode it is.
 OF_DAEMON_MODE = re.compile(r"WSGIDaemonProcess\b.*\s(user|group|supplementary-groups|chroot)=|GilkeeperEmbedded", re.S)
+GROUP = re.compile(r"^\s*WSGIDaemonProcess\s+(\S+)", re.M)
 MARK = "GILKEEPER_TEST_RUN"
 # By this one scripts/test finds every process that it has started.
 HANDED_ON = ("GILKEEPER_JOBS",)
@@ -138,7 +140,8 @@ Include {self.root}/site.conf
     def is_embedded(self) -> bool:
         """Whether this server runs in embedded mode because of ENGINE."""
         site = (self.root / "site.conf").read_text()
-        one = len(re.findall(r"^\s*WSGIDaemonProcess\b", site, re.M)) <= 1
+        # Embedded mode has one process group; of scenarios with several, `scenario` makes sites with one.
+        one = len(GROUP.findall(site)) <= 1
         return self.under_test == "ours" and ENGINE == "embedded" and one and not OF_DAEMON_MODE.search(site)
 
     def apache_head(self) -> str:
@@ -329,9 +332,24 @@ def mod_wsgi_configuration() -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-def scenario(folder: Path, extra: list[Path] | None = None) -> Iterator[Server]:
-    """The server on a scenario's folder, with the shared probes beside it; ended and looked over afterwards."""
-    server = Server([APPS / "probes.py", folder, *(extra or [])], folder / "site.conf", folder.name)
+def with_one_group(site: str, group: str | None) -> str:
+    """The site with this process group, or with its first one: lines and sections that name another are left out."""
+    groups = GROUP.findall(site)
+    if len(groups) < 2:
+        return site
+    others = "|".join(re.escape(one) for one in groups if one != (group or groups[0]))
+    names = rf"WSGIDaemonProcess\s+(?:{others})(?=\s|$)|WSGIProcessGroup\s+(?:{others})(?=\s|$)|.*\bprocess-group=(?:{others})(?=[\s>]|$)"
+    site = re.sub(rf"^\s*<WSGIInterpreterOptions\b.*\bprocess-group=(?:{others})(?=[\s>])[^<]*</WSGIInterpreterOptions>\n", "", site, flags=re.M)
+    return re.sub(rf"^\s*(?:{names}).*\n", "", site, flags=re.M)
+
+
+def scenario(folder: Path, extra: list[Path] | None = None, group: str | None = None) -> Iterator[Server]:
+    """The server on a scenario's folder, with the shared probes beside it; ended and looked over afterwards. `group`: the one process
+    group of the site that counts in embedded mode, the first if it is not given."""
+    site = (folder / "site.conf").read_text()
+    if UNDER_TEST == "ours" and ENGINE == "embedded":
+        site = with_one_group(site, group)
+    server = Server([APPS / "probes.py", folder, *(extra or [])], site, folder.name)
     server.start()
     try:
         yield server

@@ -38,6 +38,7 @@ def test_https_says_the_scheme(server: Server, proto: str, scheme: str) -> None:
     assert (seen["wsgi.url_scheme"], "HTTPS" in seen) == (scheme, False)
 
 
+@pytest.mark.of_daemon_mode("it chooses between two process groups")
 def test_a_variable_names_the_process_group(server: Server) -> None:
     assert server.ask("/named/where", headers={"X-Kind": "blue"}).json["process_group"] == "blue"
     # The next request for the same address is another one.

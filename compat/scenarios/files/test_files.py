@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -31,7 +31,8 @@ TAG = '"a-38d7ea4c68000"'
 
 
 @pytest.fixture(scope="module")
-def site(server: Server) -> Iterator[Server]:
+def site(server_of: Callable[[str | None], Server]) -> Iterator[Server]:
+    server = server_of(None)
     trees.make(server.root / "data")  # type: ignore[attr-defined]
     yield server
 

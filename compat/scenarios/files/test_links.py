@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,8 @@ HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="module")
-def site(server: Server) -> Iterator[Server]:
+def site(server_of: Callable[[str | None], Server]) -> Iterator[Server]:
+    server = server_of(None)
     spec = importlib.util.spec_from_file_location("files_trees", HERE / "trees.py")
     assert spec is not None and spec.loader is not None
     trees = importlib.util.module_from_spec(spec)

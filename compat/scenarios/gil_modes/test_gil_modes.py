@@ -20,7 +20,11 @@ GIVEN = {
 }
 
 
-@pytest.mark.parametrize("target", GIVEN)
+def case(target: str) -> object:
+    return pytest.param(target, marks=pytest.mark.group("mixed" if target.startswith(("/mixed", "/site")) else "isolated"))
+
+
+@pytest.mark.parametrize("target", [case(target) for target in GIVEN])
 def test_the_interpreter_has(server: Server, target: str) -> None:
     answer = server.ask(target)
     assert answer.status == 200, answer.body

@@ -30,7 +30,7 @@ GROUPS = {
 }
 
 
-@pytest.mark.parametrize("target", GROUPS)
+@pytest.mark.parametrize("target", [pytest.param(target, marks=pytest.mark.group(GROUPS[target][0])) for target in GROUPS])
 def test_runs_in(server: Server, target: str) -> None:
     process_group, application_group = GROUPS[target]
     port = differs("Port in the names of application groups", ours=f":{server.port}", mod_wsgi="")
@@ -42,6 +42,7 @@ def test_runs_in(server: Server, target: str) -> None:
     assert seen["module_application_group"] == application_group or not steady
 
 
+@pytest.mark.group("two")
 @pytest.mark.parametrize(("target", "code"), [("/variable-unset", "WSGI0151"), ("/unknown", "WSGI0151"), ("/restricted", "WSGI0149")])
 def test_refused(server: Server, target: str, code: str) -> None:
     server.mark_log()
@@ -49,6 +50,7 @@ def test_refused(server: Server, target: str, code: str) -> None:
     server.wait_log(code)
 
 
+@pytest.mark.group("two")
 def test_a_client_chooses_no_port_of_a_group_name(server: Server) -> None:
     """Reported: each other port in a Host header made another application group, with a sub-interpreter that stays.
 
@@ -59,25 +61,30 @@ def test_a_client_chooses_no_port_of_a_group_name(server: Server) -> None:
         assert where(server, target, host="other.example:9")["application_group"] == f"localhost:{port}{rest}"
 
 
+@pytest.mark.group("two")
 def test_the_host_is_part_of_a_group_name(server: Server) -> None:
     seen = where(server, "/host", host=f"other.example:{server.port}")
     assert seen["application_group"] == f"other.example:{server.port}"
 
 
+@pytest.mark.group("two")
 def test_directory_scope(server: Server) -> None:
     assert server.ask("/directory").body == b"two|of-directory"
 
 
+@pytest.mark.group("two")
 def test_one_process_for_all_interpreters_of_a_group(server: Server) -> None:
     assert len({where(server, target)["pid"] for target in ("/two", "/two-named", "/resource")}) == 1
 
 
+@pytest.mark.group("two")
 def test_interpreters_do_not_share_modules(server: Server) -> None:
     server.ask("/two/counted?key=shared")
     assert server.ask("/two/closed?key=shared").json == 1
     assert server.ask("/two-named/closed?key=shared").json == 0
 
 
+@pytest.mark.group("one")
 def test_both_processes_of_a_group_serve(server: Server) -> None:
     def both() -> bool:
         seen: set[int] = set()
@@ -99,12 +106,13 @@ def test_both_processes_of_a_group_serve(server: Server) -> None:
 FLAGS = {"/one": (True, True, False), "/two": (False, False, False), "/once": (False, False, True)}
 
 
-@pytest.mark.parametrize("target", FLAGS)
+@pytest.mark.parametrize("target", [pytest.param(target, marks=pytest.mark.group(target[1:])) for target in FLAGS])
 def test_concurrency_flags(server: Server, target: str) -> None:
     values = server.ask(f"{target}/environ").json["values"]
     assert (values["wsgi.multithread"], values["wsgi.multiprocess"], values["wsgi.run_once"]) == FLAGS[target]
 
 
+@pytest.mark.group("two")
 def test_home_umask_and_language(server: Server) -> None:
     seen = where(server, "/two")
     assert seen["cwd"] == str(server.root / "app")
@@ -112,6 +120,7 @@ def test_home_umask_and_language(server: Server) -> None:
     assert (seen["lang"], seen["lc_all"]) == ("de_DE.UTF-8", "C.UTF-8")
 
 
+@pytest.mark.of_daemon_mode("it compares two process groups")
 def test_python_path_and_home_are_on_the_path(server: Server) -> None:
     path = where(server, "/two")["path"]
     assert str(server.root / "app" / "extra") in path
@@ -119,22 +128,26 @@ def test_python_path_and_home_are_on_the_path(server: Server) -> None:
     assert str(server.root / "app" / "extra") not in where(server, "/one")["path"]
 
 
+@pytest.mark.group("one")
 def test_the_process_title(server: Server) -> None:
     assert "(wsgi:one)" in command_of(where(server, "/one")["pid"])
 
 
+@pytest.mark.group("once")
 def test_maximum_requests_replaces_the_process(server: Server) -> None:
     first = where(server, "/once")["pid"]
     # A request that comes before the process has said that it leaves is still its own.
     until(lambda: (answer := server.ask("/once/where")).status == 200 and answer.json["pid"] != first, "another process answers")
 
 
+@pytest.mark.group("two")
 def test_import_script(server: Server) -> None:
     assert server.ask("/preloaded").body == b"True"
     # At the start: before the marks of other cases.
     until(lambda: "preload.py was imported" in server.log(), "the line is in the error log")
 
 
+@pytest.mark.group("two")
 def test_the_script_is_a_module_with_a_file(server: Server) -> None:
     seen = where(server, "/two")
     assert seen["file"] == str(server.root / "app" / "probes.py")
@@ -142,10 +155,12 @@ def test_the_script_is_a_module_with_a_file(server: Server) -> None:
     assert seen["registered"] == seen["file"], "frameworks find their own folder through sys.modules"
 
 
+@pytest.mark.group("two")
 def test_argv(server: Server) -> None:
     assert where(server, "/two")["argv"] == ["mod_wsgi"]
 
 
+@pytest.mark.group("two")
 def test_the_user(server: Server) -> None:
     expected = differs("The user of a daemon process", ours=os.getuid(), mod_wsgi=33 if os.getuid() == 0 else os.getuid())
     assert where(server, "/two")["uid"] == expected

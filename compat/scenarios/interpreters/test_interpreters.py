@@ -17,7 +17,7 @@ GIVEN = {
 }
 
 
-@pytest.mark.parametrize("target", GIVEN)
+@pytest.mark.parametrize("target", [pytest.param(target, marks=pytest.mark.group(target[1:].split("-")[0])) for target in GIVEN])
 def test_the_interpreter_is_given(server: Server, target: str) -> None:
     answer = server.ask(target)
     assert answer.status == 200, answer.body

@@ -18,12 +18,17 @@ def modes(server: Server) -> Iterator[Server]:
     (server.root / "app").chmod(FOLDER)
 
 
-@pytest.mark.parametrize("target", ["/by-user", "/by-group"])
+def case(target: str, *more: object) -> object:
+    """A case of the process group that is mounted there."""
+    return pytest.param(target, *more, marks=pytest.mark.group(target[1:]))
+
+
+@pytest.mark.parametrize("target", [case("/by-user"), case("/by-group")])
 def test_the_owners_script_is_run(server: Server, target: str) -> None:
     assert server.ask(f"{target}/single").status == 200
 
 
-@pytest.mark.parametrize(("target", "code"), [("/others", "WSGI0164"), ("/other-group", "WSGI0155")])
+@pytest.mark.parametrize(("target", "code"), [case("/others", "WSGI0164"), case("/other-group", "WSGI0155")])
 def test_anybody_elses_is_not(server: Server, target: str, code: str) -> None:
     server.mark_log()
     assert server.ask(f"{target}/single").status == 403
@@ -41,7 +46,7 @@ WRITABLE = [
 ]
 
 
-@pytest.mark.parametrize(("target", "file", "folder", "code"), WRITABLE)
+@pytest.mark.parametrize(("target", "file", "folder", "code"), [case(*one) for one in WRITABLE])
 def test_who_else_may_write(modes: Server, target: str, file: int, folder: int, code: str | None) -> None:
     modes.mark_log()
     (modes.root / "app" / "probes.py").chmod(file)

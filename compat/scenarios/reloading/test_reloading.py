@@ -6,6 +6,7 @@ import os
 import re
 import signal
 
+import pytest
 from differs import differs
 from harness import Server, until
 
@@ -66,23 +67,27 @@ def say(server: Server, word: str) -> None:
     (folder / "word").write_text(word)
 
 
+@pytest.mark.of_daemon_mode("it compares two process groups")
 def test_a_script_is_asked_before_each_request(own_server: Server) -> None:
     """Reported: `reload_required` was never called."""
     assert [hook(own_server)[1] for _ in range(3)] == [1, 2, 3]
     assert hook(own_server, "/unasked")[1] == 0
 
 
+@pytest.mark.group("hooked")
 def test_a_handler_is_asked_about_the_file(own_server: Server) -> None:
     (own_server.root / "app" / "page.txt").write_text("a page")
     assert [hook(own_server, "/pages/page.txt")[1] for _ in range(2)] == [1, 2]
 
 
+@pytest.mark.group("hooked")
 def test_a_script_that_asks_for_its_reload_is_loaded_before_the_request(own_server: Server) -> None:
     pid, _ = hook(own_server)
     say(own_server, "once")
     assert hook(own_server)[0] != pid
 
 
+@pytest.mark.group("hooked")
 def test_a_script_that_always_asks(own_server: Server) -> None:
     pid, _ = hook(own_server)
     say(own_server, "always")
@@ -105,6 +110,7 @@ def test_a_change_that_cannot_be_imported(own_server: Server) -> None:
     assert says(own_server, "/reloads")[0] == "repaired"
 
 
+@pytest.mark.group("hooked")
 def test_a_failure_to_ask_is_logged_and_means_no(own_server: Server) -> None:
     pid, _ = hook(own_server)
     own_server.mark_log()
@@ -120,6 +126,7 @@ def test_an_older_script_counts_too(own_server: Server) -> None:
     until(lambda: says(own_server, "/reloads")[0] == "older", "the other version answers")
 
 
+@pytest.mark.of_daemon_mode("it compares two process groups")
 def test_off_means_off(own_server: Server) -> None:
     before = says(own_server, "/keeps")
     says(own_server, "/reloads")
@@ -136,12 +143,14 @@ def test_a_request_with_a_body_survives_the_change(own_server: Server) -> None:
     until(lambda: says(own_server, "/reloads")[0] == "two", "the new version answers")
 
 
+@pytest.mark.group("keeps")
 def test_usr1_replaces_the_process(own_server: Server) -> None:
     _, pid = says(own_server, "/keeps")
     os.kill(pid, signal.SIGUSR1)
     until(lambda: says(own_server, "/keeps")[1] != pid, "another process answers")
 
 
+@pytest.mark.group("keeps")
 def test_term_replaces_the_process(own_server: Server) -> None:
     _, pid = says(own_server, "/keeps")
     os.kill(pid, signal.SIGTERM)

@@ -82,7 +82,8 @@ class Receiver:
 
 
 @pytest.fixture(scope="module")
-def receiver(server: Server) -> Iterator[Receiver]:
+def receiver(server_of: Callable[[str | None], Server]) -> Iterator[Receiver]:
+    server = server_of(None)
     receiver = Receiver(server)
     receiver.until(lambda: receiver.of(METRICS), "the daemon process tells", 30)
     yield receiver

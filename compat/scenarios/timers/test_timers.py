@@ -23,6 +23,7 @@ def test_a_request_that_takes_too_long_costs_the_process(server: Server) -> None
     server.wait_log(r"probes\.py.*sleep|in sleep|sleep")
 
 
+@pytest.mark.group("roomy")
 def test_a_request_that_ends_before_its_process_is_answered_whole(server: Server) -> None:
     """Reported: after request-timeout it was answered with a head and no body, where another thread was idle."""
     pid = pid_of(server, "roomy")
@@ -31,6 +32,7 @@ def test_a_request_that_ends_before_its_process_is_answered_whole(server: Server
     until(lambda: pid_of(server, "roomy") != pid, "another process answers", 15)
 
 
+@pytest.mark.group("interrupted")
 def test_an_interruptible_request_is_ended_and_the_process_lives(server: Server) -> None:
     """Reported: the log had a traceback, as if the application had failed."""
     pid = pid_of(server, "interrupted")
@@ -42,6 +44,7 @@ def test_an_interruptible_request_is_ended_and_the_process_lives(server: Server)
     assert pid_of(server, "interrupted") == pid
 
 
+@pytest.mark.group("interrupted")
 def test_an_uninterruptible_request_costs_the_process(server: Server) -> None:
     pid = pid_of(server, "interrupted")
     assert server.ask("/interrupted/sleep?seconds=20").status in (502, 504)
@@ -52,6 +55,7 @@ def test_a_request_in_time_is_left_alone(server: Server) -> None:
     assert server.ask("/timed/sleep?seconds=0.3").body == b"slept"
 
 
+@pytest.mark.group("counted")
 def test_maximum_requests(server: Server) -> None:
     """Every request is answered, by one process after the other; a draining one may still serve some, more on a busy machine."""
     served: set[int] = set()
@@ -65,17 +69,20 @@ def test_maximum_requests(server: Server) -> None:
     until(four, "four processes have answered", 30)
 
 
+@pytest.mark.group("aged")
 def test_restart_interval(server: Server) -> None:
     pid = pid_of(server, "aged")
     until(lambda: pid_of(server, "aged") != pid, "another process answers", 15)
 
 
+@pytest.mark.group("idle")
 def test_inactivity_timeout(server: Server) -> None:
     pid = pid_of(server, "idle")
     until(lambda: not os.path.exists(f"/proc/{pid}"), "the idle process has ended", 15)
     assert pid_of(server, "idle") != pid
 
 
+@pytest.mark.group("evicted")
 def test_usr1_lets_a_request_end(server: Server) -> None:
     pid = pid_of(server, "evicted")
     with server.connect() as connection:
@@ -92,6 +99,7 @@ def signalled(server: Server, target: str = "") -> dict:
     return until(lambda: (answer := server.ask(f"/signalled{target}")).status == 200 and answer.json, "a process answers")
 
 
+@pytest.mark.group("signalled")
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR2])
 def test_the_application_is_told_of_signals_that_are_its_own(server: Server, number: signal.Signals) -> None:
     pid = signalled(server)["pid"]
@@ -101,6 +109,7 @@ def test_the_application_is_told_of_signals_that_are_its_own(server: Server, num
     assert seen["pid"] == pid
 
 
+@pytest.mark.group("signalled")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_request_ends_before_its_process_does(server: Server, number: signal.Signals) -> None:
     pid = signalled(server)["pid"]
@@ -112,6 +121,7 @@ def test_a_request_ends_before_its_process_does(server: Server, number: signal.S
     until(lambda: signalled(server)["pid"] != pid, "another process answers", 15)
 
 
+@pytest.mark.group("signalled")
 def test_an_application_may_end_its_own_process(server: Server) -> None:
     """The recipe of mod_wsgi's documentation for reloading when any source file changes."""
     pid = signalled(server, "/end")["pid"]

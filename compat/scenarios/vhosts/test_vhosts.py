@@ -17,13 +17,14 @@ HOSTS = {
 }
 
 
-@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize("host", [pytest.param(host, marks=pytest.mark.group(HOSTS[host][1])) for host in HOSTS])
 def test_the_host_chooses(server: Server, host: str) -> None:
     values = server.ask("/site/environ", host=host.format(port=server.port)).json["values"]
     seen = (values["VHOST"], values["mod_wsgi.process_group"], values["mod_wsgi.application_group"].split(":")[0])
     assert seen == HOSTS[host]
 
 
+@pytest.mark.group("own")
 def test_an_absolute_target_chooses_before_the_header(server: Server) -> None:
     with server.connect() as connection:
         connection.send(b"GET http://second.example/site/environ HTTP/1.1\r\nHost: first.example\r\nConnection: close\r\n\r\n")
@@ -41,12 +42,14 @@ def test_the_hosts_own_aliases_come_first(server: Server) -> None:
     assert values["mod_wsgi.application_group"] == "third"
 
 
+@pytest.mark.of_daemon_mode("the one process group is the server's")
 def test_another_hosts_group_is_out_of_reach(server: Server) -> None:
     server.mark_log()
     assert server.ask("/site/environ", host="third.example").status == 500
     server.wait_log("WSGI0152")
 
 
+@pytest.mark.of_daemon_mode("each of the two hosts has its process group")
 def test_authorization_is_passed_where_it_is_allowed(server: Server) -> None:
     headers = {"Authorization": "Basic dXNlcjpwYXNz"}
     assert "HTTP_AUTHORIZATION" not in server.ask("/site/environ", host="first.example", headers=headers).json["values"]
@@ -54,6 +57,7 @@ def test_authorization_is_passed_where_it_is_allowed(server: Server) -> None:
     assert values["HTTP_AUTHORIZATION"] == "Basic dXNlcjpwYXNz"
 
 
+@pytest.mark.group("own")
 def test_the_server_name_is_the_hosts(server: Server) -> None:
     assert server.ask("/site/environ", host="second.example").json["values"]["SERVER_NAME"] == "second.example"
     assert server.ask("/site/environ", host="second.example").json["values"]["SERVER_ADMIN"] == "admin@second.example"
