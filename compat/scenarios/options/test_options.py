@@ -127,7 +127,7 @@ def test_a_client_that_does_not_read_holds_the_thread(server: Server) -> None:
         assert status == differs("response-buffer-size", ours=200, mod_wsgi=None)
 
 
-@pytest.mark.group("narrow")
+@pytest.mark.of_daemon_mode("the connection ends with the process that serves it")
 def test_a_process_that_dies_before_it_answers(server: Server) -> None:
     pid = server.ask("/narrow/where").json["pid"]
     with server.connect() as connection:

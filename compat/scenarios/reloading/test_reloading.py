@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+from collections.abc import Callable
 
 import pytest
 from differs import differs
@@ -28,6 +29,14 @@ def change(server: Server, version: str, seconds: int) -> None:
     changed.replace(script)
 
 
+def holds(server: Server, condition: Callable[[], bool], what: str) -> None:
+    """At once; in embedded mode requests get the old code until a process with the new one has taken over."""
+    if server.is_embedded():
+        until(condition, what)
+    else:
+        assert condition(), what
+
+
 def test_a_newer_script_is_loaded_in_a_new_process(own_server: Server) -> None:
     version, pid = says(own_server, "/reloads")
     change(own_server, "two", 5)
@@ -40,14 +49,14 @@ def test_the_request_after_a_change_is_answered_by_new_code(own_server: Server) 
     for version, seconds in (("two", 5), ("three", 5), ("older", -5000)):
         says(own_server, "/reloads")
         change(own_server, version, seconds)
-        assert says(own_server, "/reloads")[0] == version
+        holds(own_server, lambda version=version: says(own_server, "/reloads")[0] == version, "new code answers")
 
 
 def test_a_touched_script_is_loaded_anew_before_the_next_request(own_server: Server) -> None:
     _, pid = says(own_server, "/reloads")
     own_server.mark_log()
     os.utime(own_server.root / "app" / "changing.py")
-    assert says(own_server, "/reloads")[1] != pid
+    holds(own_server, lambda: says(own_server, "/reloads")[1] != pid, "another process answers")
     own_server.wait_log(r"\[wsgi:info\][^\n]*Loading WSGI script '[^']*changing\.py'")
 
 
@@ -84,7 +93,7 @@ def test_a_handler_is_asked_about_the_file(own_server: Server) -> None:
 def test_a_script_that_asks_for_its_reload_is_loaded_before_the_request(own_server: Server) -> None:
     pid, _ = hook(own_server)
     say(own_server, "once")
-    assert hook(own_server)[0] != pid
+    holds(own_server, lambda: hook(own_server)[0] != pid, "another process answers")
 
 
 @pytest.mark.group("hooked")
@@ -93,7 +102,7 @@ def test_a_script_that_always_asks(own_server: Server) -> None:
     say(own_server, "always")
     assert own_server.ask("/hooked").status == differs("reload_required that is always true", ours=200, mod_wsgi=503)
     (own_server.root / "app" / "word").unlink()
-    assert hook(own_server)[0] != pid
+    holds(own_server, lambda: hook(own_server)[0] != pid, "another process answers")
 
 
 def test_a_change_that_cannot_be_imported(own_server: Server) -> None:
@@ -107,7 +116,7 @@ def test_a_change_that_cannot_be_imported(own_server: Server) -> None:
     own_server.wait_log("SyntaxError")
     script.write_text(good.replace("one", "repaired"))
     os.utime(script, (2, 2))
-    assert says(own_server, "/reloads")[0] == "repaired"
+    holds(own_server, lambda: says(own_server, "/reloads")[0] == "repaired", "the repaired script answers")
 
 
 @pytest.mark.group("hooked")

@@ -14,6 +14,7 @@ def pid_of(server: Server, group: str) -> int:
     return int(until(lambda: (answer := server.ask(f"/{group}/where")).status == 200 and answer.json["pid"], "a process answers"))
 
 
+@pytest.mark.of_daemon_mode("the connection ends with the process that serves it")
 def test_a_request_that_takes_too_long_costs_the_process(server: Server) -> None:
     pid = pid_of(server, "timed")
     server.mark_log()
@@ -44,7 +45,7 @@ def test_an_interruptible_request_is_ended_and_the_process_lives(server: Server)
     assert pid_of(server, "interrupted") == pid
 
 
-@pytest.mark.group("interrupted")
+@pytest.mark.of_daemon_mode("the connection ends with the process that serves it")
 def test_an_uninterruptible_request_costs_the_process(server: Server) -> None:
     pid = pid_of(server, "interrupted")
     assert server.ask("/interrupted/sleep?seconds=20").status in (502, 504)
