@@ -333,11 +333,14 @@ def mod_wsgi_configuration() -> str:
 
 
 def with_one_group(site: str, group: str | None) -> str:
-    """The site with this process group, or with its first one: lines and sections that name another are left out."""
+    """The site with this process group, or with its first one: lines and sections that name another are left out. Handlers stay, as other
+    lines name them, and run in the one group."""
     groups = GROUP.findall(site)
     if len(groups) < 2:
         return site
-    others = "|".join(re.escape(one) for one in groups if one != (group or groups[0]))
+    kept = group or groups[0]
+    others = "|".join(re.escape(one) for one in groups if one != kept)
+    site = re.sub(rf"^(\s*WSGIHandlerScript\b.*\bprocess-group=)(?:{others})(?=\s|$)", rf"\g<1>{kept}", site, flags=re.M)
     names = rf"WSGIDaemonProcess\s+(?:{others})(?=\s|$)|WSGIProcessGroup\s+(?:{others})(?=\s|$)|.*\bprocess-group=(?:{others})(?=[\s>]|$)"
     site = re.sub(rf"^\s*<WSGIInterpreterOptions\b.*\bprocess-group=(?:{others})(?=[\s>])[^<]*</WSGIInterpreterOptions>\n", "", site, flags=re.M)
     return re.sub(rf"^\s*(?:{names}).*\n", "", site, flags=re.M)
