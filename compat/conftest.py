@@ -1,7 +1,7 @@
 """Fixtures and marks of the scenario suite.
 
-`server` is the server under test on the test module's own scenario, one for the module. In embedded mode a server has one process
-group, so a case that is about another than the scenario's first is marked `group("name")`, and one that needs several at once
+`server` is the server under test on the test module's own scenario, one for the module. With ENGINE=embedded a server has one
+process group, so a case that is about another than the scenario's first is marked `group("name")`, and one that needs several at once
 `of_daemon_mode("why")`. A test marked
 `gap("why")` must fail on ours: when it passes, the mark goes, so that the list of gaps stays true.
 """

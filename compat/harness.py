@@ -140,7 +140,7 @@ Include {self.root}/site.conf
     def is_embedded(self) -> bool:
         """Whether this server runs in embedded mode because of ENGINE."""
         site = (self.root / "site.conf").read_text()
-        # Embedded mode has one process group; of scenarios with several, `scenario` makes sites with one.
+        # `On` is for a site with one process group; of scenarios with several, `scenario` makes such sites.
         one = len(GROUP.findall(site)) <= 1
         return self.under_test == "ours" and ENGINE == "embedded" and one and not OF_DAEMON_MODE.search(site)
 
