@@ -4,6 +4,8 @@ container. For each wheel that a CPython of this machine runs."""
 from __future__ import annotations
 
 import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,10 +17,18 @@ TOOLS = ("bash", "curl", "env")
 
 
 @pytest.fixture
-def alone(native: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def folder() -> Iterator[Path]:
+    """An empty one. pytest's own has so long a path that the one of a control socket in it is too long."""
+    made = Path(tempfile.mkdtemp(prefix="first-"))
+    yield made
+    shutil.rmtree(made)
+
+
+@pytest.fixture
+def alone(native: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The PATH of a machine with the wheel, its Python and little else."""
     monkeypatch.setenv("GILKEEPER", native[0])
-    tools = tmp_path / "tools"
+    tools = folder / "tools"
     tools.mkdir()
     for name in TOOLS:
         (tools / name).symlink_to(shutil.which(name, path="/usr/bin:/bin") or "/missing")
@@ -28,9 +38,9 @@ def alone(native: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize("page", ["../../README.md", "django.md", "flask.md"])
-def test_a_newcomer_s_page_is_a_transcript(page: str, wheel: Wheel, alone: str, tmp_path: Path) -> None:
+def test_a_newcomer_s_page_is_a_transcript(page: str, wheel: Wheel, alone: str, folder: Path) -> None:
     get_applications(wheel, commands())
-    newcomer(GUIDE / page, tmp_path, PATH=alone)
+    newcomer(GUIDE / page, folder, PATH=alone)
 
 
 def test_a_server_without_a_home_writes_into_its_state_folder_only(alone: str) -> None:
