@@ -26,6 +26,8 @@ def application(environ, start_response):
     while environ["PATH_INFO"].endswith("/slow") and not (HERE / "go").exists():
         time.sleep(0.01)
     body = f"{os.getpid()} {environ['mod_wsgi.process_group']} {RELEASE} {len(environ['wsgi.input'].read())}".encode()
+    if environ["PATH_INFO"] == "/brief":
+        time.sleep(0.05)
     if environ["PATH_INFO"].endswith("/large"):
         body += b" " + b"x" * 3_000_000
     start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
@@ -159,6 +161,21 @@ def test_each_front_gets_its_turn_at_a_busy_worker(gilkeeper: Start, tmp_path: P
         failures = clients.end()
     assert failures == []
     until(lambda: not any(server.status()["front"]["queued"].values()), "nothing is left in a queue", 20)
+
+
+def test_a_busy_worker_that_gave_requests_back_is_found_free_again(gilkeeper: Start, tmp_path: Path) -> None:
+    """Met: what a worker had given back counted for the other front, and no request went there any more."""
+    options = ["{app}/wsgi.py", "--fronts", "2", "--processes", "1", "--threads", "1", "--queue-timeout", "20", "--log-level", "info"]
+    server = gilkeeper(application(tmp_path), arguments=options)
+    server.wait_workers(3)
+    for _ in range(3):
+        clients = Clients(server, ["/brief"], 8)
+        try:
+            clients.wait(30)
+        finally:
+            failures = clients.end()
+        assert failures == []
+        assert server.ask("/").status == 200
 
 
 def test_daemon_groups_stand_beside_the_embedded_one(gilkeeper: Start, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import client
@@ -139,3 +140,19 @@ def test_a_large_body_passes_in_one_piece(gilkeeper: Start, method: str, target:
                 connection.send(message)
                 assert connection.response().status == 200
     assert sleeps(worker) - before <= 4 * 50
+
+
+def test_many_streams_at_once_come_to_their_end(gilkeeper: Start, tmp_path: Path) -> None:
+    """Met: where the link was full, the last frame of a response was lost, and client and front waited for it."""
+    (tmp_path / "wsgi.py").write_text(
+        "def application(environ, start_response):\n"
+        "    start_response('200 OK', [('Content-Type', 'text/plain')])\n"
+        "    return (b'x' * 20_000 for _ in range(50))\n"
+    )
+    server = gilkeeper([tmp_path / "wsgi.py"], arguments=["{app}/wsgi.py", "--threads", "3"])
+
+    def ask(_: int) -> int:
+        return len(server.ask("/", timeout=60).body)
+
+    with ThreadPoolExecutor(12) as pool:
+        assert list(pool.map(ask, range(120))) == [1_000_000] * 120

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import client
 import harness
+import pytest
 from harness import APPS, until
 from http2_wire import Wire, request
 from running import Gilkeeper
@@ -105,9 +106,10 @@ def test_requests_that_came_before_the_stop_are_answered(gilkeeper: Start) -> No
     assert ended(server) == 0
 
 
-def test_a_stopping_server_refuses_new_clients_at_once(gilkeeper: Start) -> None:
+@pytest.mark.parametrize("engine", [[], ["--fronts", "2"], ["--embedded", "--processes", "2"]], ids=" ".join)
+def test_a_stopping_server_refuses_new_clients_at_once(gilkeeper: Start, engine: list[str]) -> None:
     """Met: clients could connect for as long as one request ran, and got a reset at the end."""
-    server = gilkeeper([APPS / "probes.py"], arguments=["{app}/probes.py", "--threads", "3", "--graceful-timeout", "20"])
+    server = gilkeeper([APPS / "probes.py"], arguments=["{app}/probes.py", "--threads", "3", "--graceful-timeout", "20", *engine])
     server.ask("/single")
 
     def refuses() -> bool:

@@ -296,6 +296,7 @@ impl Conversation {
         }
         state.ended = true;
         let missing = state.length.map_or(0, |length| length - state.written);
+        // An empty last piece is always taken.
         if !state.body_allowed {
             let _ = self.exchange.data(&[], true);
             return ResponseEnd::Complete;

@@ -88,8 +88,8 @@ async fn accept(front: Rc<Front>, listener: Listener, courtesy: Option<Courtesy>
             }
         }
     }
-    // Whom the kernel has let connect meanwhile would meet a reset when the socket closes.
-    if courtesy.is_none() && !front.is_patient.get() {
+    // Whom the kernel has let connect meanwhile would meet a reset when the socket closes. Where other processes go on, they take them.
+    if !front.is_patient.get() {
         tokio::task::yield_now().await;
         while let Some((stream, endpoints)) = next_now(&listener).await {
             admit(&front, stream, endpoints, number).await;

@@ -175,6 +175,9 @@ async fn serve_here(parts: Parts) -> Result<(), String> {
         Control::new(control).map_err(|error| format!("the control socket is unusable: {error}"))?;
     if accepts {
         accept::listen(&front, sockets)?;
+    } else {
+        // While it had them, the kernel would let clients connect whom nobody serves when those who accept have stopped.
+        drop(sockets);
     }
     if admin.is_some() || exports {
         let setup = AdminSetup {

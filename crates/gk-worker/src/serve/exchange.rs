@@ -112,7 +112,8 @@ impl Exchange for LinkExchange {
                 return Sent::Gone;
             }
             let mut flow = self.streams.flow();
-            if flow.crowds {
+            // The last frame of a response is small, and nobody would send it again.
+            if flow.crowds && !data.is_empty() {
                 drop(flow);
                 if !outbox.try_flush() {
                     return Sent::Full;

@@ -340,6 +340,7 @@ impl Link {
         for id in &returned {
             held.stream.requests.remove(id);
         }
+        self.held.store(held.stream.requests.len() as u64, Ordering::Relaxed);
         drop(held);
         if !returned.is_empty() {
             self.send_back(&returned);

@@ -25,6 +25,8 @@ struct Guarded {
     idle: Vec<Thread>,
     /// The link that is asked first, counted up.
     turn: usize,
+    /// Requests that waited or ran when the fronts were last told.
+    load: u64,
     stopping: bool,
 }
 
@@ -43,10 +45,14 @@ impl Guarded {
         self.idle.drain(first..).for_each(|thread| thread.unpark());
     }
 
-    /// Tells each front how busy the others keep this process.
-    fn tell_load(&self) {
+    /// Tells each front how busy the others keep this process, and those that wait for it that there is less.
+    fn tell_load(&mut self) {
         let all: u64 = self.links.iter().map(|(_, link)| link.held()).sum();
         self.links.iter().for_each(|(_, link)| link.tell_load(all.saturating_sub(link.held())));
+        let less = all < std::mem::replace(&mut self.load, all);
+        if less || all == 0 {
+            self.links.iter().for_each(|(_, link)| link.tell_room());
+        }
     }
 }
 
@@ -105,9 +111,7 @@ impl Links {
 
     /// A request has ended, or was given back.
     pub(crate) fn ended(&self) {
-        let held = self.lock();
-        held.tell_load();
-        held.links.iter().for_each(|(_, link)| link.tell_room());
+        self.lock().tell_load();
     }
 
     /// No request begins any more, and idle threads come back from [`Links::next`].
@@ -131,9 +135,11 @@ impl Links {
         // Each of them, whatever the others say.
         let busy = all.iter().filter(|link| link.tick()).count() > 0;
         let still = all.iter().filter(|link| link.stands_still()).count();
-        if still > 0 {
-            self.lock().wake(still);
-        }
+        let mut held = self.lock();
+        // Some may have been given back.
+        held.tell_load();
+        held.wake(still);
+        drop(held);
         busy
     }
 
