@@ -160,7 +160,7 @@ def main() -> int:
     # As many connections as the system allows, in the clients and in the servers that they start.
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    names = machine()[:2]
+    names = machine(False)[:2]
     about = [*names, f"{profile()}; 2 processes x 4 threads each; clients on the same cores; {rounds} round{'s' * (rounds > 1)}"]
     if given.quick:
         about.append(f"short form: {size.many:,} clients where the name of a row says 10,000, and fewer bodies and heads")
