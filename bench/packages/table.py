@@ -35,7 +35,12 @@ PACKAGES = [
         "from sklearn.linear_model import LinearRegression",
         "assert LinearRegression().fit([[1], [2]], [1, 2]).predict([[3]])[0] > 2",
     ),
-    Package("matplotlib", "from matplotlib.figure import Figure", "import io\nFigure().savefig(io.BytesIO())"),
+    Package(
+        "matplotlib",
+        "from matplotlib.figure import Figure",
+        # Letters in a PDF are fontTools' work, which has C code of its own.
+        "import io\none = Figure()\none.text(0, 0, 'text')\nfor kind in ('png', 'pdf'):\n    one.savefig(io.BytesIO(), format=kind)",
+    ),
     Package("contourpy", "import contourpy", "assert contourpy.contour_generator(z=[[0, 1], [1, 2]]).lines(1)"),
     Package("shapely", "from shapely import Point", "assert Point(0, 0).buffer(1).area > 3"),
     Package("pyproj", "from pyproj import Geod", "assert Geod(ellps='WGS84').inv(0, 0, 1, 1)[2] > 0"),
