@@ -47,7 +47,7 @@ class Gilkeeper(harness.Server):
             bound = [] if self.descriptors is None else ["prlimit", f"--nofile={self.descriptors}:{self.descriptors}"]
             return [*bound, *command]
         given = [argument.replace("{app}", str(self.root / "app")) for argument in self.arguments]
-        if harness.ENGINE == "embedded" and "--embedded" not in given:
+        if harness.ENGINE == "embedded" and not {"--embedded", "--fronts"} & set(given):
             given.append("--embedded")
         address = ["--host", "127.0.0.1", "--port", str(self.port)]
         return [harness.gilkeeper(), "serve", *given, *address, "--server-root", str(self.server_root), "--admin", pages]

@@ -103,7 +103,7 @@ def test_responses_without_an_end_are_paced(gilkeeper: Start, application: Path,
     server = gilkeeper([application], CONF % f"response-buffer-size={MEGABYTE} response-spool-size={4 * MEGABYTE}")
     before = {pid: memory(pid) for pid in (server.front(), *server.workers())}
     slow = readers(6, server, "/endless")
-    until(lambda: spooled(server) >= 6 * 4 * MEGABYTE, "six files are full")
+    until(lambda: spooled(server) >= 6 * 4 * MEGABYTE, "six files are full", 40)
     for _ in range(50):
         assert server.ask("/", timeout=5.0).body == b"quick"
     assert spooled(server) <= 6 * 5 * MEGABYTE
