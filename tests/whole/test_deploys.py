@@ -66,10 +66,13 @@ def test_kills_under_load_cost_no_get(gilkeeper: Start, tmp_path: Path) -> None:
         until(lambda: len(server.access()) > 100, "the load has begun")
         # Three, and more if all of them met a worker without a request.
         while kills < 3 or (retried == 0 and kills < 10):
-            workers = server.wait_workers(2)
-            os.kill(workers[0], signal.SIGKILL)
+            server.wait_workers(2)
+            status = server.status()
+            has = status["front"]["in_flight"]
+            victim = max(status["workers"], key=lambda worker: has.get(str(worker["worker"]), 0))["pid"]
+            os.kill(victim, signal.SIGKILL)
             kills += 1
-            until(lambda gone=workers[0]: gone not in (left := server.workers()) and len(left) == 2, "a new worker is ready", 30)
+            until(lambda gone=victim: gone not in (left := server.workers()) and len(left) == 2, "a new worker is ready", 30)
             retried = server.status()["front"]["queues"]["site"]["retried"]
         load = wrk.end()
     assert load.requests > 0 and (load.refused, load.socket_errors) == (0, 0), load.text
