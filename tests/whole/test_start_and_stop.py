@@ -107,10 +107,18 @@ def test_requests_that_came_before_the_stop_are_answered(gilkeeper: Start) -> No
 
 
 @pytest.mark.parametrize("engine", [[], ["--fronts", "2"], ["--embedded", "--processes", "2"]], ids=" ".join)
-def test_a_stopping_server_refuses_new_clients_at_once(gilkeeper: Start, engine: list[str]) -> None:
+def test_a_stopping_server_refuses_new_clients_at_once(gilkeeper: Start, tmp_path: Path, engine: list[str]) -> None:
     """Met: clients could connect for as long as one request ran, and got a reset at the end."""
-    server = gilkeeper([APPS / "probes.py"], arguments=["{app}/probes.py", "--threads", "3", "--graceful-timeout", "20", *engine])
-    server.ask("/single")
+    (tmp_path / "wsgi.py").write_text(
+        "import pathlib, time\n"
+        "def application(environ, start_response):\n"
+        "    while environ['PATH_INFO'] == '/slow' and not pathlib.Path(__file__).with_name('go').exists():\n"
+        "        time.sleep(0.01)\n"
+        "    start_response('200 OK', [('Content-Length', '4')])\n"
+        "    return [b'done']\n"
+    )
+    options = ["{app}/wsgi.py", "--threads", "3", "--graceful-timeout", "60", *engine]
+    server = gilkeeper([tmp_path / "wsgi.py"], arguments=options)
 
     def refuses() -> bool:
         try:
@@ -120,14 +128,13 @@ def test_a_stopping_server_refuses_new_clients_at_once(gilkeeper: Start, engine:
         return False
 
     with server.connect() as running:
-        running.send(client.message("GET", "/counted?key=x&n=50&how=slow"))
-        assert running.head().status == 200
+        running.send(client.message("GET", "/slow"))
+        until(lambda: sum(one["busy"] for one in server.status()["workers"]) == 1, "it runs", 20)
         assert server.process is not None
         server.process.send_signal(signal.SIGTERM)
-        until(refuses, "clients are refused", 20)
-        # Nobody reads it meanwhile, so it runs.
-        body, whole = running.chunks()
-        assert whole and len(body) == 50 * 65536
+        until(refuses, "clients are refused while it runs", 20)
+        (server.root / "app/go").touch()
+        assert running.response().body == b"done"
     assert ended(server) == 0
 
 
