@@ -92,8 +92,7 @@ pub const CODES: &[Code] = &[
         17,
         Error,
         "the admin process ended unexpectedly, or could not be restarted",
-        "requests are served; until it is back there are no admin pages, exports or new history; counters go on, except those of \
-            workers that have ended",
+        "requests are served; until it is back there are no admin pages, exports or new history; counters go on",
         "look for the reason in this message and those before it; a signal 9 that nobody sent means that memory ran out",
     )),
     own(code(
