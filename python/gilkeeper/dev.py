@@ -22,7 +22,9 @@ def develop(script, expression=None):
         return WithErrors(with_static_files(load(script, expression)))
     except (Exception, SystemExit) as error:
         shown = Shown(error)
-        print(f"{script} cannot be imported; its traceback is shown until it can\n{shown.text()}", file=sys.stderr, flush=True)
+        # In one piece: what `print` writes behind the text would make a message of its own of the last line.
+        sys.stderr.write(f"{script} cannot be imported; its traceback is shown until it can\n{shown.text()}\n")
+        sys.stderr.flush()
         return Broken(shown)
 
 
@@ -115,7 +117,7 @@ class WithErrors:
     def __call__(self, environ, start_response):
         try:
             result = self.application(environ, start_response)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             return failed(environ, start_response, error)
         if isinstance(result, (list, tuple)) or type(result).__name__ == "FileWrapper":
             return result
@@ -141,7 +143,7 @@ class Result:
             return next(self.blocks)
         except StopIteration:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             page = failed(self.environ, self.start_response, error)
             self.blocks = iter(page)
             return next(self.blocks)
@@ -218,7 +220,7 @@ class Shown:
         from html import escape
 
         summary = escape("".join(self.exception.format_exception_only()).rstrip("\n"))
-        title = escape(summary.strip().rpartition("\n")[2])
+        title = summary.strip().rpartition("\n")[2]
         parts = []
         for exception in self.own:
             if exception is not self.exception:

@@ -39,6 +39,11 @@ def later():
         raise KeyError("late")
 
     return Response(blocks())
+
+
+@app.get("/leaves")
+def leaves():
+    raise SystemExit("enough")
 """
 PARTS = "WORD = 'first'\n\n\ndef broken(given):\n    return given['<b>']\n"
 
@@ -126,9 +131,13 @@ def test_an_edit_is_served_and_a_broken_one_is_shown(folder: Path, develop: Call
     assert "parts.py" in page and "importlib" not in page
     assert server.get(Accept="*/*")[1].startswith("Traceback (most recent call last):")
     assert "WORD = (" in server.log.read_text()
+    # Reported: the last line of this traceback was a message of its own. Met in a terminal, where it had the words in brackets again.
+    assert re.search(r"\[([^]]+)\] \[wsgi:error\] [^\n]*cannot be imported;[\s\S]*\n\[\1\] [^\n]*SyntaxError", server.log.read_text())
     # The module is away, and comes back: no file that was imported has changed.
     (folder / "parts.py").unlink()
-    server.until("ModuleNotFoundError", 500)
+    page = server.until("ModuleNotFoundError", 500)
+    # Reported: quotes in the title were escaped twice.
+    assert "<title>ModuleNotFoundError: No module named &#x27;parts&#x27;</title>" in page
     (folder / "parts.py").write_text(PARTS)
     server.until("first leaf")
     assert not (folder / "log").exists()
@@ -152,6 +161,9 @@ def test_an_exception_is_a_page_for_the_developer_alone(folder: Path, develop: C
     for header in ("X-Forwarded-For", "Forwarded"):
         status, text = server.get("/fails", **{header: "for=192.0.2.1"})
         assert status == 500 and "KeyError" not in text and "terminal" in text
+    # Reported: a view that calls sys.exit() had a page without a word about where. Met with a forgotten exit() of a debugging session.
+    status, page = server.get("/leaves")
+    assert status == 500 and "SystemExit: enough" in page and "<b>leaves</b>" in page
     # After the head nothing can be shown: it is broken off, as everywhere.
     with client.Connection(server.port) as connection:
         connection.send(b"GET /later HTTP/1.1\r\nHost: x\r\n\r\n")
