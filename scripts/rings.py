@@ -81,6 +81,7 @@ NOT_IN_EMBEDDED = {
     "test_lazy_imports.py": "needs CPython 3.15; imports know no engine",
     "test_otlp.py": "the admin process sends figures that test_prometheus.py compares in both modes",
     "test_packages_page.py": "bench/packages; no server",
+    "test_pages.py": "commands and directives of the documents that are read, not served",
     "test_passing.py": "starts its servers in embedded mode itself",
     "test_side_by_side.py": "scripts/test; no server",
     "test_soak.py": "make soak runs it, and has embedded mode among its modes",
