@@ -48,6 +48,13 @@ def lone_app(module):
     return True
 
 
+def speaks_asgi(application):
+    """Whether it is an async function, or an object whose call is one: what ASGI servers call. A WSGI application is neither."""
+    of_coroutine = 0x80
+    calls = (application, getattr(type(application), "__call__", None))
+    return any(getattr(getattr(call, "__code__", None), "co_flags", 0) & of_coroutine for call in calls)
+
+
 def usual_callables(module):
     """Names under which the module may hold its application, in one text."""
     usual = ("application", "app", "wsgi", "wsgi_app", "wsgi_application", "server", "create_app()", "make_app()")

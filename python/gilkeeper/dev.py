@@ -6,7 +6,7 @@ An application that cannot be imported is one that answers with its traceback, s
 import os
 import sys
 
-from .callables import find_callable, lone_app, usual_callables
+from .callables import find_callable, lone_app, speaks_asgi, usual_callables
 
 HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 # Seconds after which a source file is old enough for its byte code to be kept.
@@ -35,7 +35,10 @@ def load(script, expression):
         usual = usual_callables(module).partition(" ")[0]
         hint = f"; it has `{usual}`, which {script}:{usual} names" if usual else ""
         raise LookupError(f"{script} has no callable named '{name}'{hint}")
-    return find_callable(module, name)
+    application = find_callable(module, name)
+    if speaks_asgi(application):
+        raise TypeError(f"{script} has an ASGI application, and only WSGI is served here; a2wsgi.ASGIMiddleware makes one of the other")
+    return application
 
 
 def keep_no_fresh_byte_code():

@@ -171,6 +171,16 @@ def test_an_exception_is_a_page_for_the_developer_alone(folder: Path, develop: C
         assert (answer.status, answer.complete) == (200, False)
 
 
+def test_an_application_for_another_interface_is_named(folder: Path, develop: Callable[..., Developed]) -> None:
+    """Reported: each page was a TypeError about missing arguments. Met with FastAPI, and with Django's asgi.py."""
+    (folder / "one.py").write_text("async def application(scope, receive, send): ...\n")
+    (folder / "two.py").write_text("class App:\n    async def __call__(self, scope, receive, send): ...\n\n\napp = App()\n")
+    server = develop("one")
+    assert "one has an ASGI application" in server.get()[1]
+    server.end()
+    assert "two has an ASGI application" in develop("two:app").get()[1]
+
+
 def commands() -> Path:
     return Path(harness.gilkeeper()).parent
 
