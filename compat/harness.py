@@ -29,8 +29,9 @@ UNDER_TEST = os.environ.get("UNDER_TEST", "ours")
 # `embedded`: ours runs the scenarios in embedded mode that have no more than one process group.
 ENGINE = os.environ.get("ENGINE", "daemon")
 # A site that stays in daemon mode: embedded processes have the server's user and root, and GilkeeperEmbedded has said which mode it is.
-OF_DAEMON_MODE = re.compile(r"WSGIDaemonProcess\b.*\s(user|group|supplementary-groups|chroot)=|GilkeeperEmbedded", re.S)
-GROUP = re.compile(r"^\s*WSGIDaemonProcess\s+(\S+)", re.M)
+OF_DAEMON_MODE = re.compile(r"WSGIDaemonProcess\b(?:\\\n|.)*\s(user|group|supplementary-groups|chroot)=|GilkeeperEmbedded")
+# One with `threads=0` runs a service script and no requests.
+GROUP = re.compile(r"^\s*WSGIDaemonProcess\s+(\S+)(?!.*\sthreads=0\b)", re.M)
 MARK = "GILKEEPER_TEST_RUN"
 # By this one scripts/test finds every process that it has started.
 HANDED_ON = ("GILKEEPER_JOBS",)

@@ -55,6 +55,8 @@ def gilkeeper() -> Iterator[Callable[..., Gilkeeper]]:
             problems.append(str(problem))
         server.kill()
         problems += server.alarms()
+    if harness.ENGINE == "embedded" and started and not any(server.speaks_http_in_workers() for server in started):
+        problems.append("it ran in daemon mode: its site needs a single process group, or the case the mark of_daemon_mode")
     assert not problems, problems
     for server in started:
         server.clean()

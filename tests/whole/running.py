@@ -80,6 +80,11 @@ class Gilkeeper(harness.Server):
     def is_embedded(self) -> bool:
         return super().is_embedded() if self.arguments is None else "--embedded" in self.command()
 
+    def speaks_http_in_workers(self) -> bool:
+        """Whether this server runs in embedded mode or has several fronts, because of ENGINE or of its own words."""
+        own = {"--embedded", "--fronts"} & set(self.arguments or []) or re.search("GilkeeperEmbedded|GilkeeperFronts", (self.root / "site.conf").read_text())
+        return self.is_embedded() or bool(own)
+
     def speakers(self) -> list[int]:
         """The pids of the processes that have the clients' connections: the front, or in embedded mode all workers."""
         return harness.until(self.workers, "a process has the clients", 30) if self.is_embedded() else [self.front()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from running import Gilkeeper
 
 Start = Callable[..., Gilkeeper]
@@ -22,6 +23,7 @@ WSGIScriptAlias /own ${APP}/forks.py process-group=isolated application-group=ow
 """
 
 
+@pytest.mark.of_daemon_mode("its site has two process groups, and embedded mode has one")
 def test_a_child_that_comes_back_ends_and_the_worker_goes_on(gilkeeper: Start) -> None:
     """Reported: a child that returned, raised or called sys.exit served on as a second worker and outlived the server."""
     server = gilkeeper(FILES, GROUPS)

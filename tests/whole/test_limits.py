@@ -35,6 +35,7 @@ def limit(pid: int, name: str) -> tuple[str, str]:
     return found[1], found[2]
 
 
+@pytest.mark.of_daemon_mode("user= is of daemon mode")
 def test_user(gilkeeper: Start) -> None:
     """Root starts the worker as another user; everybody else starts it as himself."""
     if os.getuid() != 0:

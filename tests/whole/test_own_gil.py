@@ -56,6 +56,7 @@ TOLD = {
 }
 
 
+@pytest.mark.of_daemon_mode("its site has two process groups, and embedded mode has one")
 def test_each_response_tells_mode_interval_and_groups(gilkeeper: Start) -> None:
     server = gilkeeper(FILES, GROUPS)
     for target, told in TOLD.items():
@@ -90,6 +91,7 @@ def test_each_response_tells_mode_interval_and_groups(gilkeeper: Start) -> None:
     assert "5.000 ms" in server.tell("status").stdout
 
 
+@pytest.mark.of_daemon_mode("its site has two process groups, and embedded mode has one")
 def test_the_interval_in_the_status_is_the_interpreters_own(gilkeeper: Start) -> None:
     server = gilkeeper(FILES, GROUPS)
     server.ask("/quick?interval=0.25")
@@ -104,6 +106,7 @@ def test_the_interval_in_the_status_is_the_interpreters_own(gilkeeper: Start) ->
     assert server.ask("/main").json["switch_interval"] == pytest.approx(0.002)
 
 
+@pytest.mark.of_daemon_mode("its site has two process groups, and embedded mode has one")
 def test_requests_in_different_gils_run_side_by_side(gilkeeper: Start) -> None:
     server = gilkeeper(FILES, GROUPS)
     for target in TOLD:
@@ -127,6 +130,7 @@ def test_interpreters_on_the_command_line(gilkeeper: Start) -> None:
     assert len({one["pid"] for one in seen}) == 1
 
 
+@pytest.mark.of_daemon_mode("its site has two process groups, and embedded mode has one")
 def test_requests_are_served_by_all_interpreters_under_load(gilkeeper: Start) -> None:
     """Many short ones from many connections: every interpreter ends with none busy, and the server ends cleanly."""
     server = gilkeeper(FILES, GROUPS)

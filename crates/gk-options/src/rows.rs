@@ -260,7 +260,8 @@ process_group! {
         .inert("blocks that arrive together are written together, without waiting");
 
     /// Lets `mod_wsgi.server_metrics()` return data in this group.
-    server_metrics: bool = false, "server-metrics", row(Kind::Switch).unbuilt("telemetry");
+    server_metrics: bool = false, "server-metrics", row(Kind::Switch)
+        .unbuilt("`mod_wsgi.server_metrics()` returns None; the figures of all processes are on `/metrics`");
 
     /// Restarts the group gracefully when the source file of an imported module changes; the files are checked once a
     /// second.

@@ -23,8 +23,6 @@ pub struct Profile {
     pub script_reloading: bool,
     /// Requests of this profile do not count as activity.
     pub ignore_activity: bool,
-    /// A file body may be handed to the front as a descriptor.
-    pub sendfile: bool,
     /// Fixed environ entries (`SERVER_SOFTWARE`, `DOCUMENT_ROOT`, `SCRIPT_FILENAME`, `SetEnv` …).
     pub environ: Vec<(String, String)>,
     /// Path of the host's own error log. Lines about the request go there.

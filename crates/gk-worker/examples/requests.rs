@@ -42,7 +42,6 @@ fn main() {
         application_group: String::new(),
         script_reloading: true,
         ignore_activity: false,
-        sendfile: true,
         environ: vec![("SERVER_SOFTWARE".to_owned(), "Gilkeeper".to_owned())],
         error_log: None,
         hook: false,

@@ -177,6 +177,11 @@ impl Directive {
         Self { apply, ..self }
     }
 
+    /// Marks the row as accepted without effect; `apply` still checks the words.
+    pub const fn without_effect(self, why: &'static str) -> Self {
+        Self { status: Status::WithoutEffect(why), ..self }
+    }
+
     /// Marks the row as not built yet; `apply` still checks the words.
     pub const fn unbuilt(self, area: &'static str) -> Self {
         Self { status: Status::NotBuiltYet(area), ..self }

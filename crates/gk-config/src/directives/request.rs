@@ -28,7 +28,7 @@ pub const ROWS: &[Directive] = &[
     Directive::honoured("WSGIIgnoreActivity", "On|Off", ANY, ONE, ignore_activity)
         .default("Off").doc("Requests in this scope do not postpone `inactivity-timeout=`; use it for health checks."),
     Directive::honoured("WSGIEnableSendfile", "On|Off", ANY, ONE, enable_sendfile)
-        .default("Off").doc("Passes the file of `wsgi.file_wrapper` to the front, which sends it."),
+        .default("Off").without_effect("a regular file in `wsgi.file_wrapper` always goes to the front as a file, and no Python runs while it is sent"),
     Directive::honoured("WSGITrustedProxyHeaders", "name …", ANY, Arity::at_least(1), trusted_proxy_headers)
         .doc("Headers of a trusted proxy that set the client's address, scheme, host, port or mount point. Only listed headers \
             count; if several for the same fact are present, the one listed last wins. `Forwarded` (RFC 7239) is followed back \
@@ -76,8 +76,7 @@ fn ignore_activity(scope: &mut Scope, words: &[Word]) -> Applied {
 }
 
 fn enable_sendfile(scope: &mut Scope, words: &[Word]) -> Applied {
-    scope.settings().enable_sendfile = on_off(scope, words)?;
-    Ok(())
+    on_off(scope, words).map(|_| ())
 }
 
 fn map_head_to_get(scope: &mut Scope, words: &[Word]) -> Applied {

@@ -9,7 +9,6 @@ use crate::token::Word;
 use crate::values;
 
 const GLOBAL: Contexts = Contexts::GLOBAL;
-const AREA: &str = "telemetry";
 /// What the kernel has room for.
 const LONGEST_SOCKET: usize = 107;
 
@@ -32,7 +31,8 @@ pub const ROWS: &[Directive] = &[
             interval or longer, with a number those of so many `seconds` or longer (`0`: every wait). `Off`: none, and there \
             is no table of hot holders."),
     Directive::honoured("WSGIServerMetrics", "On|Off", GLOBAL, Arity::exactly(1), metrics)
-        .default("Off").unbuilt(AREA).doc("Lets `mod_wsgi.server_metrics()` return data."),
+        .default("Off").unbuilt("`mod_wsgi.server_metrics()` returns None; the figures of all processes are on `/metrics`")
+            .doc("Lets `mod_wsgi.server_metrics()` return data."),
     Directive::honoured("GilkeeperOTLP", "http://host:port[/path] [interval=seconds] [header=\"Name: value\"] …", GLOBAL, Arity::options(1), otlp)
         .ours().doc("Pushes the metrics of `/metrics` to an OpenTelemetry collector, as OTLP over HTTP in protobuf form, every `interval` \
             seconds (default 10, at least 1). Without a path it is `/v1/metrics`; `header` may be repeated."),

@@ -295,7 +295,7 @@ const ROWS: &[ServeOption] = &[
     pairs(APPLICATION, "setenv", "NAME", text("VALUE"), "Set a variable of the WSGI environ.").directive("SetEnv"),
     many(APPLICATION, "passenv", text("NAME"), "Pass a variable of the process to the WSGI environ.").directive("PassEnv"),
     switch(APPLICATION, "error-override", "WSGIErrorOverride", "On", "Answer errors of the application with the server's own pages."),
-    switch(APPLICATION, "enable-sendfile", "WSGIEnableSendfile", "On", "Use sendfile for `wsgi.file_wrapper`."),
+    switch(APPLICATION, "enable-sendfile", "WSGIEnableSendfile", "On", "Accepted without effect: a regular file in `wsgi.file_wrapper` is always sent without Python."),
     one(APPLICATION, "host-access-script", FILE, "Script whose `allow_access(environ, host)` admits or refuses every client."),
     one(APPLICATION, "auth-user-script", FILE, "Script that checks users and passwords; every request then needs a user."),
     one(APPLICATION, "auth-type", Kind::Choice(&["basic", "digest"]), "HTTP authentication scheme.").words("basic"),

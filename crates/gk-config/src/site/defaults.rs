@@ -63,7 +63,6 @@ impl Default for Settings {
             chunked_request: true,
             map_head_to_get: "auto".to_owned(),
             ignore_activity: false,
-            enable_sendfile: false,
             restrict_process: None,
             trusted_proxy_headers: Vec::new(),
             trusted_proxies: Vec::new(),

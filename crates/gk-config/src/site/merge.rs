@@ -47,7 +47,6 @@ impl Settings {
         set(&mut self.chunked_request, &patch.chunked_request);
         set(&mut self.map_head_to_get, &patch.map_head_to_get);
         set(&mut self.ignore_activity, &patch.ignore_activity);
-        set(&mut self.enable_sendfile, &patch.enable_sendfile);
         set(&mut self.trusted_proxy_headers, &patch.trusted_proxy_headers);
         set(&mut self.trusted_proxies, &patch.trusted_proxies);
         self.access.lay(&patch.access);

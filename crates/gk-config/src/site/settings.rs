@@ -32,8 +32,6 @@ pub struct Settings {
     pub map_head_to_get: String,
     /// `WSGIIgnoreActivity`.
     pub ignore_activity: bool,
-    /// `WSGIEnableSendfile`.
-    pub enable_sendfile: bool,
     /// `WSGIRestrictProcess`; `None`: any.
     pub restrict_process: Option<Vec<String>>,
     /// `WSGITrustedProxyHeaders`, as CGI names (`HTTP_X_FORWARDED_FOR`), in order.
@@ -126,7 +124,6 @@ pub struct SettingsPatch {
     pub chunked_request: Option<bool>,
     pub map_head_to_get: Option<String>,
     pub ignore_activity: Option<bool>,
-    pub enable_sendfile: Option<bool>,
     pub restrict_process: Option<Vec<String>>,
     pub trusted_proxy_headers: Option<Vec<String>>,
     pub trusted_proxies: Option<Vec<String>>,

@@ -81,7 +81,6 @@ impl HookCall<'_> {
             // Its worker loads it again after a change, and never ends because of that.
             script_reloading: false,
             ignore_activity: false,
-            sendfile: false,
             environ,
             error_log: host.error_log.as_ref().map(|log| log.to_string_lossy().into_owned()),
             hook: true,

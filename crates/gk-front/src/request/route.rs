@@ -278,7 +278,6 @@ impl Place<'_> {
                 application_group: group_name(application_group, &asked).into_owned(),
                 script_reloading: settings.script_reloading,
                 ignore_activity: settings.ignore_activity,
-                sendfile: settings.enable_sendfile,
                 environ,
                 error_log: host.error_log.as_ref().map(|log| log.to_string_lossy().into_owned()),
                 script: script.clone(),

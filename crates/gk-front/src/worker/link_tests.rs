@@ -46,7 +46,6 @@ fn profile(number: u32) -> NumberedProfile {
         application_group: String::new(),
         script_reloading: false,
         ignore_activity: false,
-        sendfile: false,
         environ: Vec::new(),
         error_log: None,
         hook: false,

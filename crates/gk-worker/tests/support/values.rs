@@ -49,7 +49,6 @@ pub fn profile(script: &Path, group: &str) -> Profile {
         application_group: group.to_owned(),
         script_reloading: true,
         ignore_activity: false,
-        sendfile: true,
         environ: vec![("SERVER_SOFTWARE".to_owned(), "Gilkeeper".to_owned())],
         error_log: None,
         hook: false,

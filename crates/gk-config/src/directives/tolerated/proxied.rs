@@ -17,7 +17,7 @@ const REMOTE: &str = "name the proxies in RemoteIPInternalProxy and the header i
 const IDENTITY: &str = "give the process group a user: user= and group= of WSGIDaemonProcess";
 const CHROOT: &str = "give the process group a root folder: chroot= of WSGIDaemonProcess";
 const SENDFILE: &str =
-    "return a file from the application with wsgi.file_wrapper, under WSGIEnableSendfile On";
+    "return a file from the application with wsgi.file_wrapper, which is sent without Python";
 const COUNTRY: &str = "let the web server in front send the country in a header, and test that with SetEnvIf";
 const HTTPS_ONLY: &str = "let the web server in front redirect to https";
 

@@ -26,7 +26,7 @@ const STRAYS: (u64, u64) = (64, 8);
 
 /// The failure of a response that is a file which could not be taken over.
 const NO_DESCRIPTOR: &str = "its file could not be handed over, as the front has as many descriptors open as its limit allows \
-                             (raise the limit on open files, ulimit -n, or turn WSGIEnableSendfile off)";
+                             (raise the limit on open files, ulimit -n)";
 
 /// A frame that a worker may not send.
 #[derive(Debug, thiserror::Error)]
