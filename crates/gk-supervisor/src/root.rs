@@ -16,6 +16,8 @@ use std::path::{Path, PathBuf};
 /// Of the files that are made.
 const MADE: OFlags = OFlags::CREATE.union(OFlags::CLOEXEC);
 const MODE: Mode = Mode::from_raw_mode(0o666);
+/// Folder that holds the server roots of all servers of a user, where nobody names one.
+const ROOTS: &str = "gilkeeper";
 
 /// A server root in use by this server, until dropped.
 #[derive(Debug)]
@@ -40,6 +42,10 @@ impl Root {
             keep_out_of_repository(path);
         } else if shared {
             let_enter(path).map_err(|e| shown("cannot be opened to other users", &e))?;
+        }
+        // A server without processes of other users may have made it.
+        if shared && let Some(roots) = path.parent().filter(|parent| parent.ends_with(ROOTS)) {
+            let_enter(roots).map_err(|e| shown("its folder cannot be opened to other users", &e))?;
         }
         // The real one: a link on the way may be switched while the server runs.
         let given = path;
@@ -294,6 +300,27 @@ mod tests {
             assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
             assert_eq!(front_folder(dir.path(), Some(&user(uid))).unwrap(), folder);
         }
+    }
+
+    /// Reported: uploads of a server with `--user` were answered 503, and it had no history. Met when another server had run without
+    /// `--user` before, both by root and with their server roots in /var/lib/gilkeeper.
+    #[test]
+    fn the_folder_of_all_server_roots_lets_other_users_pass() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).unwrap();
+        let roots = dir.path().join(ROOTS);
+        let (one, other) = (roots.join("one"), roots.join("other"));
+        let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
+        drop(Root::take(&one, None, false).unwrap());
+        assert_eq!((mode(&roots), mode(&one)), (0o700, 0o700));
+        drop(Root::take(&other, None, true).unwrap());
+        assert_eq!((mode(&roots), mode(&one), mode(&other)), (0o711, 0o700, 0o711));
+        assert_eq!(unreachable(&other, Some(&user(effective_uid() + 1))), None);
+        // Folders of other names are somebody else's.
+        let theirs = dir.path().join("theirs");
+        drop(Root::take(&theirs.join("one"), None, false).unwrap());
+        drop(Root::take(&theirs.join("other"), None, true).unwrap());
+        assert_eq!(mode(&theirs), 0o700);
     }
 
     #[test]
