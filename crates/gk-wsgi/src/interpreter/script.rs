@@ -170,7 +170,7 @@ impl Scripts {
         let complete = self.complete(py, runtime, &loaded, script, name);
         complete.map_err(|error| report(&error, LoadStage::Run, script, false))?;
         let module = loaded.module.bind(py);
-        if module.attr(name).is_ok() {
+        if module.attr(name).is_ok_and(|found| found.callable()) {
             return Ok(());
         }
         let usual = runtime.usual_callables.bind(py).call(&[&module]).ok();
