@@ -1,26 +1,34 @@
 //! Lines of a log as a person reads them at a terminal: the words in brackets stand before the first line of a message only.
 
+/// First line of a traceback.
+const TRACEBACK: &str = "Traceback (most recent call last):";
+
 /// The last words in brackets that were written.
 #[derive(Debug, Default)]
 pub(super) struct Folding {
     /// Time, and the rest: module, level, process and thread.
     last: Option<(String, String)>,
+    /// Lines of a traceback are being written. Its last one is not indented.
+    in_traceback: bool,
 }
 
 impl Folding {
-    /// Lines without the brackets that repeat those before: of one message, and of indented lines that a thread writes one after the
-    /// other, as a traceback that the application prints.
+    /// Lines without the brackets that repeat those before: of one message; of indented lines that a thread writes one after the other;
+    /// and of a traceback that the application prints line by line.
     pub(super) fn fold(&mut self, lines: &str) -> String {
         let mut out = String::with_capacity(lines.len());
         for line in lines.split_inclusive('\n') {
             let Some((time, source, text)) = parts(line) else {
                 self.last = None;
+                self.in_traceback = false;
                 out.push_str(line);
                 continue;
             };
+            let is_indented = text.starts_with("  ");
             let repeats = self.last.as_ref().is_some_and(|(last_time, last_source)| {
-                last_source == source && (last_time == time || text.starts_with("  "))
+                last_source == source && (last_time == time || is_indented || self.in_traceback)
             });
+            self.in_traceback = text.starts_with(TRACEBACK) || self.in_traceback && repeats && is_indented;
             if repeats {
                 out.push_str(text);
                 continue;
@@ -70,6 +78,14 @@ mod tests {
              {a} [client ::1:8] [request a1] four\nfive\n"
         );
         assert_eq!(Folding::default().fold(&lines), wanted);
+        // Reported: the last line of a traceback had its brackets again. Met with `traceback.print_exc()`, which writes line by line.
+        let printed = format!(
+            "{a} {TRACEBACK}\n{b}   File\n{c} ValueError: no\n{b} next\n{c} {TRACEBACK}\n{other} elsewhere\n"
+        );
+        let folded = format!(
+            "{a} {TRACEBACK}\n  File\nValueError: no\n{b} next\n{c} {TRACEBACK}\n{other} elsewhere\n"
+        );
+        assert_eq!(Folding::default().fold(&printed), folded);
         // In pieces as well.
         let mut folding = Folding::default();
         let pieces: String = lines.split_inclusive('\n').map(|line| folding.fold(line)).collect();
