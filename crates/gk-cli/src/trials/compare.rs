@@ -84,7 +84,7 @@ pub fn run(given: &ArgMatches, python: &PythonRuntime) -> Result<i32, Failure> {
         plan.shorten();
     }
     if let Some(rounds) = given.get_one::<String>("rounds") {
-        let wrong = || Failure::Input(format!("--rounds: a number from 1 on, not `{rounds}`"));
+        let wrong = || Failure::Input(format!("--rounds takes a whole number from 1 on, not `{rounds}`"));
         plan.workload.rounds = Some(rounds.parse().ok().filter(|n| *n > 0).ok_or_else(wrong)?);
     }
     let pythons = pythons(given)?;

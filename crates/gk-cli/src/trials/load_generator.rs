@@ -68,14 +68,14 @@ pub fn number(
         Ok(number) if bounds.contains(&number) => Ok(number),
         _ => {
             let (least, most) = bounds.into_inner();
-            Err(Failure::Input(format!("--{name}: a number from {least} to {most}, not `{text}`")))
+            Err(Failure::Input(format!("--{name} takes a number from {least} to {most}, not `{text}`")))
         }
     }
 }
 
 fn whole(given: &ArgMatches, name: &str, otherwise: usize) -> Result<usize, Failure> {
     let Some(text) = given.get_one::<String>(name) else { return Ok(otherwise) };
-    let wrong = || Failure::Input(format!("--{name}: a whole number from 1 on, not `{text}`"));
+    let wrong = || Failure::Input(format!("--{name} takes a whole number from 1 on, not `{text}`"));
     text.parse().ok().filter(|number| *number > 0).ok_or_else(wrong)
 }
 
@@ -190,7 +190,7 @@ mod tests {
     fn numbers_have_bounds() {
         for (name, text) in [("duration", "1e30"), ("warm-up", "1e30"), ("timeout", "nan"), ("rate", "inf")] {
             let why = described(&[&format!("--{name}"), text]).unwrap_err();
-            assert!(why.starts_with(&format!("--{name}: a number from ")), "{why}");
+            assert!(why.starts_with(&format!("--{name} takes a number from ")), "{why}");
         }
         assert_eq!(described(&["--duration", "0.5"]).unwrap().duration, Duration::from_millis(500));
     }

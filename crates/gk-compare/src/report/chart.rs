@@ -13,6 +13,8 @@ const BAR: f64 = 26.0;
 const FOOT: f64 = 26.0;
 /// Width of the word beside a line.
 const WORD: f64 = 26.0;
+/// Most characters of a name beside a picture; the table has the whole one.
+const NAME: usize = 28;
 /// Bins of a distribution.
 const BINS: usize = 140;
 /// Most marks of one row.
@@ -83,7 +85,15 @@ fn open(height: f64, label: &str) -> String {
 }
 
 fn name(out: &mut String, text: &str, y: f64) {
-    let _ = writeln!(out, "<text class=\"name\" x=\"{}\" y=\"{y:.1}\">{}</text>", LEFT - 10.0, escaped(text));
+    let (at, whole) = (LEFT - 10.0, escaped(text));
+    let shown = match text.chars().count() {
+        0..=NAME => whole,
+        _ => {
+            let begin: String = text.chars().take(NAME - 1).collect();
+            format!("{}…<title>{whole}</title>", escaped(begin.trim_end()))
+        }
+    };
+    let _ = writeln!(out, "<text class=\"name\" x=\"{at}\" y=\"{y:.1}\">{shown}</text>");
 }
 
 fn ticks(out: &mut String, axis: Axis, height: f64, unit: &str) {
@@ -239,6 +249,21 @@ mod tests {
         };
         let heights: Vec<String> = words.iter().map(|line| height(line)).collect();
         assert_eq!(heights, ["18.0", "28.0", "38.0", "18.0"], "{svg}");
+    }
+
+    /// Reported: of a long name the end alone was seen. Met with names of variants that say what is compared.
+    #[test]
+    fn a_long_name_ends_with_dots() {
+        let long = "2 x 5, with a switch interval of 0.1 ms & more";
+        let svg = bars(
+            &[(long.to_owned(), vec![1.0]), ("1 x 1".to_owned(), vec![1.0])],
+            &["cpu"],
+            1.0,
+            "s",
+            "label",
+        );
+        assert!(svg.contains(">2 x 5, with a switch interv…<title>2 x 5, with a switch interval of 0.1 ms &amp; more</title></text>"), "{svg}");
+        assert!(svg.contains(">1 x 1</text>"), "{svg}");
     }
 
     #[test]

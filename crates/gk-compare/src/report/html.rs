@@ -107,7 +107,10 @@ fn waits(out: &mut String, table: &Table) {
         .iter()
         .map(|row| Shape {
             name: row.variant.clone(),
-            about: format!("{} waits", three_digits(row.waits.count() as f64)),
+            about: match row.waits.count() {
+                1 => "1 wait".to_owned(),
+                many => format!("{} waits", three_digits(many as f64)),
+            },
             parts: row
                 .waits
                 .filled()
