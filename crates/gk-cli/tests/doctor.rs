@@ -300,6 +300,12 @@ fn a_script_without_an_application_is_a_finding() {
         assert!(report["findings"][0]["remedy"].as_str().unwrap().contains(remedy), "{report}");
         let output = site.ask(&["--for", "sub-interpreter"]);
         assert!(!text(&output.stdout).contains("Nothing to change"));
+        // Reported: `unsafe, 0 findings`.
+        assert!(
+            text(&output.stdout).contains("sub-interpreter  unsafe, 1 finding\n"),
+            "{}",
+            text(&output.stdout)
+        );
     }
 }
 

@@ -18,8 +18,9 @@ pub fn page(report: &Report) -> String {
     let _ = writeln!(out, "Application {}", report.script);
     let _ = writeln!(out, "Python      CPython {}{t}, {}\n", report.python.version, report.python.executable);
     for mode in &report.modes {
-        let against =
-            |f: &&super::report::Finding| f.level == FindingLevel::Unsafe && f.mode == Some(mode.mode);
+        let against = |f: &&super::report::Finding| {
+            f.level == FindingLevel::Unsafe && f.mode.is_none_or(|of| of == mode.mode)
+        };
         let verdict = match mode.verdict {
             Verdict::Safe => "safe".to_owned(),
             Verdict::Unsafe => match report.findings.iter().filter(against).count() {
