@@ -377,6 +377,23 @@ mod tests {
                 &["sevre"],
                 "unrecognized subcommand 'sevre'; did you mean 'serve'? `gilkeeper --help` lists the commands",
             ),
+            // Reported: `serv` led to `dev`, the farthest of the names that are alike.
+            (
+                &["serv", "x.py"],
+                "unrecognized subcommand 'serv'; did you mean 'serve'? `gilkeeper --help` lists the commands",
+            ),
+            (&["version"], "`version` is `gilkeeper --version` here"),
+            (&["app"], "`app` is no command; to serve it, write `gilkeeper serve app`"),
+            // Reported: `gilkeeper dev --reload` led to `gilkeeper dev`.
+            (
+                &["dev", "x.py", "--reload"],
+                "`--reload` is what `gilkeeper dev` always does; `gilkeeper dev --help` lists the options",
+            ),
+            (
+                &["dev", "-c", "site.conf"],
+                "`-c` is no option of `gilkeeper dev`, which takes SCRIPT; `gilkeeper serve -c FILE` serves a configuration file; \
+                 `gilkeeper dev --help` lists the options",
+            ),
         ] {
             assert_eq!(complaint(&[&["gilkeeper"], argv].concat()), expected);
         }

@@ -126,9 +126,11 @@ impl Reading {
             None if options.script.is_empty() => {
                 let near = express::nearby(&Disk, &surroundings.directory);
                 let near = near.map(|script| format!("; did you mean `{script}`?")).unwrap_or_default();
-                return Err(format!(
-                    "name what to serve: a file, package.module[:callable], or -c FILE{near}"
-                ));
+                let choice = match self.develops {
+                    true => "a file, or package.module[:callable]",
+                    false => "a file, package.module[:callable], or -c FILE",
+                };
+                return Err(format!("name what to serve: {choice}{near}"));
             }
             None => express::read(&options, &Disk, &surroundings)?,
         };

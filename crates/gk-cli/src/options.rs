@@ -33,8 +33,13 @@ fn valued(arg: Arg, option: &ServeOption) -> Arg {
     arg.value_names(option.placeholders()).allow_negative_numbers(true)
 }
 
-/// A command line with `--access-log -`, as people type it, spelled in two options: a value that may be left out would take SCRIPT.
+/// A command line with `--access-log -` or `--access-log=-`, as people type it, spelled in two options: a value that may be left out
+/// would take SCRIPT.
 pub fn spelled_out(mut argv: Vec<OsString>) -> Vec<OsString> {
+    while let Some(at) = argv.iter().position(|word| word == "--access-log=-") {
+        argv[at] = "--access-log".into();
+        argv.insert(at + 1, "-".into());
+    }
     while let Some(at) = argv.windows(2).position(|pair| pair[0] == "--access-log" && pair[1] == "-") {
         argv[at + 1] = "--access-log-name=-".into();
     }
@@ -95,12 +100,14 @@ mod tests {
 
     #[test]
     fn a_dash_behind_access_log_is_standard_output() {
-        let argv = ["gilkeeper", "serve", "--access-log", "-", "wsgi.py", "--log-directory", "/var/log"];
-        let argv = spelled_out(argv.map(OsString::from).to_vec());
-        let matches = crate::command_line::command().get_matches_from(argv);
-        let options = options(matches.subcommand().unwrap().1);
-        assert!(options.flag("access-log") && options.script == "wsgi.py");
-        assert_eq!(options.one("access-log-name"), Some("-"));
+        for dash in [&["--access-log", "-"][..], &["--access-log=-"]] {
+            let argv = [&["gilkeeper", "serve"], dash, &["wsgi.py", "--log-directory", "/var/log"]].concat();
+            let argv = spelled_out(argv.into_iter().map(OsString::from).collect());
+            let matches = crate::command_line::command().get_matches_from(argv);
+            let options = options(matches.subcommand().unwrap().1);
+            assert!(options.flag("access-log") && options.script == "wsgi.py");
+            assert_eq!(options.one("access-log-name"), Some("-"));
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use gk_config::express::foreign;
 use gk_config::express::options;
+use gk_config::nearest::nearest;
 use std::ffi::OsString;
 
 /// `clap`'s complaint without usage and without line breaks, or a better one for names of other servers. `commands`: the names of
@@ -41,6 +42,16 @@ fn unknown_argument(typed: &str, command: Option<&str>, words: &[String]) -> Opt
     let name = typed.trim_start_matches('-');
     let name = name.split('=').next().unwrap_or(name);
     let shown = if typed.starts_with("--") { format!("--{name}") } else { typed.to_owned() };
+    if command == Some("dev") {
+        if foreign::is_of_development(name) {
+            return Some(format!("`{shown}` is what `gilkeeper dev` always does{listed}"));
+        }
+        if ["c", "config"].contains(&name) {
+            return Some(format!(
+                "`{shown}` is no option of `gilkeeper dev`, which takes SCRIPT; `gilkeeper serve -c FILE` serves a configuration file{listed}"
+            ));
+        }
+    }
     if let Some(meaning) = foreign::meaning(name, value(typed, words)) {
         return Some(format!("`{shown}` {meaning}{listed}"));
     }
@@ -73,10 +84,13 @@ fn value<'a>(typed: &str, words: &'a [String]) -> Option<&'a str> {
 }
 
 fn unknown_command(typed: &str) -> Option<String> {
+    if typed == "version" {
+        return Some("`version` is `gilkeeper --version` here".to_owned());
+    }
     if let Some(command) = foreign::command(typed) {
         return Some(format!("`{typed}` is `gilkeeper {command}` here{}", listed(Some(command))));
     }
-    let is_script = typed.contains([':', '.', '/']);
+    let is_script = typed.contains([':', '.', '/']) || ["app", "wsgi", "main"].contains(&typed);
     is_script.then(|| format!("`{typed}` is no command; to serve it, write `gilkeeper serve {typed}`"))
 }
 
@@ -96,9 +110,12 @@ fn plain(error: &clap::Error, command: Option<&str>) -> String {
     let near = [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand, ContextKind::SuggestedValue];
     let near = near.iter().find_map(|kind| match error.get(*kind)? {
         ContextValue::String(one) => Some(one.clone()),
-        ContextValue::Strings(many) => many.first().cloned(),
+        // The nearest one stands last.
+        ContextValue::Strings(many) => many.last().cloned(),
         _ => None,
     });
+    let is_name = matches!(error.kind(), ErrorKind::UnknownArgument | ErrorKind::InvalidSubcommand);
+    let near = near.filter(|near| !is_name || context(error).is_none_or(|typed| is_near(&typed, near)));
     match near {
         Some(near) => {
             let listed = listed(command);
@@ -107,4 +124,43 @@ fn plain(error: &clap::Error, command: Option<&str>) -> String {
         None => sentence.push_str(&listed(command)),
     }
     sentence
+}
+
+/// Whether a name could be a misspelt other one: most letters are the same, or one has all words of the other. `clap` alone takes
+/// `--insecure` for `--user`.
+fn is_near(typed: &str, other: &str) -> bool {
+    let words = |name: &str| -> Vec<String> {
+        let bare = name.trim_start_matches('-').split('=').next().unwrap_or(name);
+        bare.split('-').map(str::to_owned).collect()
+    };
+    let (ones, others) = (words(typed), words(other));
+    let has_all = |all: &[String], some: &[String]| some.iter().all(|word| all.contains(word));
+    nearest(&ones.join("-"), [others.join("-").as_str()]).is_some()
+        || has_all(&ones, &others)
+        || has_all(&others, &ones)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reported: `--insecure` led to `--user`, and `--with-cgi` to `--switch-interval`. Met by everybody who types an option that is
+    /// not there.
+    #[test]
+    fn only_near_names_are_suggested() {
+        for (typed, other, near) in [
+            ("--proceses", "--processes", true),
+            ("--proceses=2", "--processes", true),
+            ("--log-access-format", "--access-log-format", true),
+            ("--deadlock", "--deadlock-timeout", true),
+            ("--unix-socket-path", "--socket", true),
+            ("--insecure", "--user", false),
+            ("--with-cgi", "--switch-interval", false),
+            ("--metrics-port", "--https-port", false),
+            ("serv", "serve", true),
+            ("serv", "dev", false),
+        ] {
+            assert_eq!(is_near(typed, other), near, "{typed} {other}");
+        }
+    }
 }

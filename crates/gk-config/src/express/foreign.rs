@@ -1,5 +1,5 @@
-//! Names that users of other servers type, and what they are called here: options of gunicorn, Granian, uvicorn, Flask, uWSGI and
-//! waitress, and words where a command stands.
+//! Names that users of other servers type, and what they are called here: options of gunicorn, Granian, uvicorn, Flask, Django, uWSGI,
+//! waitress and mod_wsgi-express, and words where a command stands.
 
 use super::options;
 use std::path::Path;
@@ -14,10 +14,14 @@ enum Counterpart {
     AddressOrVersion,
     /// Options of `serve`, or other words.
     Words(&'static str),
+    /// A log: these words, and others for the value `-`, which is the terminal.
+    Log(&'static str, &'static str),
+    /// What `gilkeeper dev` does.
+    Development,
     /// There is none; the reason.
     None(&'static str),
 }
-use Counterpart::{Address, AddressOrVersion, None as Absent, Option as Same, Words};
+use Counterpart::{Address, AddressOrVersion, Development, Log, None as Absent, Option as Same, Words};
 
 /// One row each: the names without dashes, a single letter being a short option; and the counterpart.
 #[rustfmt::skip]
@@ -28,32 +32,48 @@ const OPTIONS: &[(&[&str], Counterpart)] = &[
     (&["h2", "http-version"], Words("`--http2` here; without it HTTP/1.1 alone is spoken")),
     (&["http2-max-concurrent-streams"], Words("`--set 'H2MaxSessionStreams N'`")),
     (&["http2-initial-stream-window-size"], Words("`--set 'H2WindowSize N'`")),
+    (&["http1-header-read-timeout"], Words("`--header-timeout SECONDS` here")),
+    (&["http1-keep-alive", "no-http1-keep-alive"], Words("`--keep-alive-timeout SECONDS` here")),
+    (&["header"], Words("`--set 'Header set NAME VALUE'`")),
+    (&["error-document"], Words("`--set 'ErrorDocument CODE …'`")),
     (&["ssl", "tls"], Words("`--https-port N` with `--ssl-certificate-file FILE` here")),
     (&["unix-socket", "uds"], Same("socket")),
+    (&["chmod-socket", "unix-socket-perms", "uds-permissions"], Words("`Listen unix:/PATH mode=660` in a configuration file")),
     (&["fd"], Absent("sockets of a service manager are taken by themselves; see `gilkeeper systemd-unit`")),
     (&["workers", "w"], Same("processes")),
     (&["p"], Words("`--port`, `--processes` or `--pid-file` here: other servers do not agree on it")),
     (&["blocking-threads", "threads-per-worker"], Same("threads")),
-    (&["runtime-threads", "runtime-mode", "worker-connections", "loop", "ws", "lifespan", "interface", "runtime-blocking-threads"],
+    (&["with-threads"], Words("`--threads N` here, and 5 without it")),
+    (&["without-threads", "nothreading"], Words("`--threads 1` here")),
+    (&["cheaper", "initial-workers", "minimum-spare-workers", "maximum-spare-workers"],
+        Absent("the number of processes is fixed: `--processes`")),
+    (&["runtime-threads", "runtime-mode", "worker-connections", "loop", "task-impl", "ws", "no-ws", "lifespan", "interface", "runtime-blocking-threads"],
         Absent("requests run on `--threads` threads in each of `--processes` processes, and WSGI is the only interface")),
     (&["worker-class", "k", "gevent", "enable-threads"],
         Absent("there is one kind of worker: `--processes` processes with `--threads` threads each")),
     (&["timeout", "t", "harakiri", "channel-timeout"], Same("request-timeout")),
-    (&["timeout-graceful-shutdown", "workers-kill-timeout"], Same("graceful-timeout")),
+    (&["timeout-graceful-shutdown", "workers-kill-timeout", "reload-mercy", "worker-reload-mercy"], Same("graceful-timeout")),
     (&["keep-alive", "timeout-keep-alive", "http1-keep-alive-timeout"], Same("keep-alive-timeout")),
     (&["max-requests", "limit-max-requests"], Same("maximum-requests")),
     (&["max-requests-jitter"], Same("maximum-requests-jitter")),
     (&["workers-lifetime", "max-worker-lifetime"], Same("restart-interval")),
     (&["limit-concurrency", "connection-limit"], Same("max-clients")),
     (&["backlog", "backpressure"], Same("server-backlog")),
+    (&["max-request-body-size"], Same("limit-request-body")),
     (&["limit-request-line"], Words("`--set 'LimitRequestLine N'`")),
     (&["limit-request-fields"], Words("`--set 'LimitRequestFields N'`")),
     (&["limit-request-field-size", "limit-request-field_size", "buffer-size"], Words("`--set 'LimitRequestFieldSize N'`")),
-    (&["reload", "py-autoreload", "debug", "debugger", "touch-reload"], Words("`gilkeeper dev SCRIPT`, or `--reload-on-changes`")),
+    (&["reload", "py-autoreload", "debug", "debugger", "touch-reload"], Development),
+    (&["no-debug", "no-debugger", "no-reload", "noreload"],
+        Words("how `gilkeeper serve` is; `gilkeeper dev --disable-reloading` does not reload either")),
+    (&["reload-exclude", "reload-ignore-dirs", "reload-ignore-patterns", "exclude-patterns", "reload-delay", "reload-tick"],
+        Absent("the kernel tells of changes; hidden folders, `node_modules` and virtual environments are not watched")),
     (&["reload-dir", "reload-include", "reload-paths", "extra-files", "reload-extra-file"], Words("`--watch DIR`")),
     (&["reload-engine"], Absent("`--watch DIR` is told of changes by the kernel, `--reload-on-changes` looks once a second")),
     (&["preload", "lazy-apps", "lazy"], Absent("each worker imports the application itself, before it gets requests")),
     (&["check-config", "print-config"], Words("`gilkeeper check SCRIPT`")),
+    (&["setup-only"], Words("`gilkeeper check SCRIPT`, which starts nothing; `gilkeeper systemd-unit` prints a unit")),
+    (&["settings"], Words("`DJANGO_SETTINGS_MODULE=…` in front of the command, or a line in the file of `--env-file FILE`")),
     (&["chdir", "working-dir", "app-dir"], Same("working-directory")),
     (&["pythonpath", "pp"], Same("python-path")),
     (&["venv", "virtualenv", "home", "H"], Same("python-home")),
@@ -64,33 +84,59 @@ const OPTIONS: &[(&[&str], Counterpart)] = &[
     (&["uid", "u"], Same("user")),
     (&["gid", "g"], Same("group")),
     (&["m"], Same("umask")),
-    (&["name", "n", "process-name", "procname"], Same("process-group")),
-    (&["access-logfile", "access-log-file", "log-access"], Words("`--access-log` with `--log-directory DIR`")),
+    (&["name", "n", "process-name", "procname", "proc-name"], Same("process-group")),
+    (&["access-logfile", "access-log-file", "log-access"],
+        Log("`--access-log` with `--log-directory DIR`", "`--access-log -` here")),
     (&["access-logformat", "access-log-fmt", "logformat"], Same("access-log-format")),
     (&["no-access-log", "disable-logging", "no-log"], Words("how it is without `--access-log`")),
-    (&["error-logfile", "log-file", "logto", "log"], Words("`--log-directory DIR`")),
-    (&["capture-output"], Words("how it always is: what the application prints goes to the error log")),
+    (&["error-logfile", "log-file", "logto", "log"],
+        Log("`--log-directory DIR`", "how it is without `--log-directory DIR`")),
+    (&["log-config-json", "log-config-dict"], Words("`--log-config FILE`, a file in TOML or JSON")),
+    (&["logger-class"], Absent("`--log-format` and `--log-config FILE` decide how logs look")),
+    (&["log-syslog", "log-syslog-to", "log-syslog-prefix", "log-syslog-facility"],
+        Absent("logs go to the terminal or to files, and under systemd to the journal")),
+    (&["rotate-logs", "max-log-size"], Absent("logrotate does that, and `kill -USR2` opens the logs again")),
+    (&["use-colors", "no-use-colors"], Words("how it is in a terminal; `NO_COLOR=1` turns colours off")),
+    (&["capture-output", "enable-stdio-inheritance", "R"], Words("how it always is: what the application prints goes to the error log")),
     (&["certfile", "ssl-certfile", "cert"], Same("ssl-certificate-file")),
     (&["keyfile", "ssl-keyfile", "key"], Same("ssl-certificate-key-file")),
     (&["ca-certs", "ssl-ca-certs", "ssl-ca"], Same("ssl-ca-certificate-file")),
+    (&["cert-reqs", "ssl-cert-reqs", "ssl-client-verify"], Words("`--ssl-ca-certificate-file FILE`, which asks clients for certificates")),
+    (&["ssl-version", "ssl-protocol-min"], Words("`--set 'SSLProtocol TLSv1.3'`")),
+    (&["ciphers", "ssl-ciphers"], Words("`--set 'SSLCipherSuite …'`")),
+    (&["ssl-keyfile-password"], Absent("a key with a pass phrase cannot be used; `openssl pkey -in FILE` prints it without")),
     (&["forwarded-allow-ips", "proxy-allow-from", "trusted-proxy", "trusted-hosts"], Same("trust-proxy")),
     (&["proxy-headers", "trusted-proxy-headers"], Words("`--trust-proxy IP` with `--trust-proxy-header NAME`")),
     (&["root-path", "url-prefix", "url-path-prefix", "mount"], Same("mount-point")),
     (&["static-map", "static-path-mount", "static-path-route"], Words("`--static URL PATH`")),
-    (&["statsd-host", "stats"], Words("`--set 'GilkeeperStatsd HOST:PORT'`")),
+    (&["check-static"], Same("document-root")),
+    (&["directory-index"], Words("`--set 'DirectoryIndex NAME'`")),
+    (&["compress-responses"], Words("`--set 'GilkeeperCompress gzip br'`")),
+    (&["proxy-mount-point", "proxy-url-alias", "proxy-virtual-host"], Absent("Gilkeeper is no proxy; one in front of it can do that")),
+    (&["statsd-host"], Words("`--set 'GilkeeperStatsd HOST:PORT'`")),
+    (&["statsd-prefix"], Words("`--set 'GilkeeperStatsd HOST:PORT prefix=NAME'`")),
+    (&["stats", "metrics", "metrics-address", "metrics-port", "server-metrics", "server-status"],
+        Words("`--admin HOST:PORT`: the dashboard, and `/metrics` for Prometheus")),
+    (&["enable-profiler"], Words("`gilkeeper profile`, while the server runs")),
     (&["callable"], Same("callable-object")),
-    (&["app", "A", "module", "wsgi-file", "wsgi", "file", "wsgi-app"], Words("the argument SCRIPT, as in `gilkeeper serve app:app`")),
+    (&["app", "A", "module", "wsgi-file", "wsgi", "file", "wsgi-app", "entry-point"], Words("the argument SCRIPT, as in `gilkeeper serve app:app`")),
+    (&["application-type"], Absent("SCRIPT is a file if there is one of that name, else a module")),
     (&["call"], Words("`--factory`, or SCRIPT as `app:create_app()`")),
     (&["ini", "yaml", "config-file"], Words("`-c FILE` in the directive language, or `gilkeeper.toml` with the names of the options")),
+    (&["include-file"], Words("`--set DIRECTIVE`, or `-c FILE` for a whole configuration")),
+    (&["service-log-file"], Words("the error log, which has the output of service scripts, too")),
+    (&["mule", "cron", "spooler", "attach-daemon"], Words("`--service-script NAME PATH` with a loop of its own")),
+    (&["post-buffering"], Words("how it always is: a thread gets a request when its body is there")),
     (&["master", "M", "vacuum", "die-on-term", "need-app", "respawn-failed-workers", "single-interpreter"], Words("how it always is")),
-    (&["reuse-port", "no-sendfile", "sendfile", "worker-tmp-dir", "offload-threads", "thunder-lock"], Absent("nothing of the kind is needed")),
+    (&["reuse-port", "no-sendfile", "sendfile", "worker-tmp-dir", "offload-threads", "thunder-lock", "plugin", "plugins", "modules-directory",
+        "httpd-executable", "apachectl-executable"], Absent("nothing of the kind is needed")),
     (&["paste", "paster"], Absent("a script that calls `paste.deploy.loadapp` and names the result `application` serves it")),
     (&["workers-max-rss", "reload-on-rss", "evil-reload-on-rss"], Words("`memory-limit=` of WSGIDaemonProcess in a configuration file")),
 ];
 
 /// Words where a command stands.
 const COMMANDS: &[(&[&str], &str)] = &[
-    (&["run", "start", "server", "start-server", "up", "web", "app", "launch"], "serve"),
+    (&["run", "start", "server", "start-server", "up", "launch"], "serve"),
     (&["runserver", "develop", "development", "debug", "livereload"], "dev"),
     (&["restart", "graceful", "hup"], "reload"),
     (&["shutdown", "quit", "kill", "down", "end"], "stop"),
@@ -109,6 +155,7 @@ pub fn meaning(name: &str, value: Option<&str>) -> Option<String> {
         return None;
     }
     let (_, counterpart) = OPTIONS.iter().find(|(names, _)| names.contains(&name))?;
+    let is_terminal = value == Some("-");
     let value = value.filter(|value| !value.is_empty() && !value.starts_with('-'));
     let exactly = |words: String| format!(": write `{words}`");
     Some(match counterpart {
@@ -121,7 +168,9 @@ pub fn meaning(name: &str, value: Option<&str>) -> Option<String> {
             let exactly = value.filter(fits).map(|value| exactly(format!("--{option} {}", word(value))));
             format!("is `--{option}` here{}", exactly.unwrap_or_default())
         }
-        AddressOrVersion if value == Some("1") => "is how it always is without `--http2`".to_owned(),
+        AddressOrVersion if matches!(value, Some("1" | "h11" | "httptools")) => {
+            "is how it always is without `--http2`".to_owned()
+        }
         AddressOrVersion if matches!(value, Some("2" | "auto")) => {
             "is `--http2` here, which speaks HTTP/1.1, too".to_owned()
         }
@@ -130,6 +179,9 @@ pub fn meaning(name: &str, value: Option<&str>) -> Option<String> {
             format!("is `--host` and `--port` here{exactly}")
         }
         Words(words) => format!("is {words}"),
+        Log(_, terminal) if is_terminal => format!("is {terminal}"),
+        Log(words, _) => format!("is {words}"),
+        Development => "is `gilkeeper dev SCRIPT`, or `--reload-on-changes`".to_owned(),
         Absent(why) => format!("is not there: {why}"),
     })
 }
@@ -137,6 +189,11 @@ pub fn meaning(name: &str, value: Option<&str>) -> Option<String> {
 /// The same for a key of a file of options, which has no dashes.
 pub fn key(name: &str) -> Option<String> {
     meaning(&name.replace('_', "-"), None).map(|text| text.replace("`--", "`"))
+}
+
+/// Whether an option of another server asks for what `gilkeeper dev` does by itself.
+pub fn is_of_development(name: &str) -> bool {
+    OPTIONS.iter().any(|(names, counterpart)| matches!(counterpart, Development) && names.contains(&name))
 }
 
 /// `HOST:PORT`, a port or `unix:PATH` as options of `serve`.
@@ -148,7 +205,8 @@ pub fn address(value: &str) -> Option<String> {
     let port: u16 = port.parse().ok()?;
     let host = host.trim_start_matches('[').trim_end_matches(']');
     Some(match host {
-        "" => format!("--port {port}"),
+        // All addresses, as without an option.
+        "" | "*" => format!("--port {port}"),
         host => format!("--host {} --port {port}", word(host)),
     })
 }
@@ -180,13 +238,18 @@ mod tests {
                 "is `--host` and `--port` here: write `--host 0.0.0.0 --port 8000`",
             ),
             ("b", Some(":8000"), "is `--host` and `--port` here: write `--port 8000`"),
+            ("listen", Some("*:8080"), "is `--host` and `--port` here: write `--port 8080`"),
             ("b", Some("unix:/run/x.sock"), "is `--host` and `--port` here: write `--socket /run/x.sock`"),
             ("bind", None, "is `--host` and `--port` here"),
             ("http", Some(":8000"), "is `--host` and `--port` here: write `--port 8000`"),
             ("http", Some("2"), "is `--http2` here, which speaks HTTP/1.1, too"),
             ("http", Some("auto"), "is `--http2` here, which speaks HTTP/1.1, too"),
             ("http", Some("1"), "is how it always is without `--http2`"),
+            ("http", Some("h11"), "is how it always is without `--http2`"),
             ("http", None, "is `--host` and `--port` here"),
+            ("access-logfile", Some("-"), "is `--access-log -` here"),
+            ("access-logfile", Some("a.log"), "is `--access-log` with `--log-directory DIR`"),
+            ("log-file", Some("-"), "is how it is without `--log-directory DIR`"),
             ("workers", Some("4"), "is `--processes` here: write `--processes 4`"),
             ("workers", Some("--x"), "is `--processes` here"),
             (
@@ -202,6 +265,7 @@ mod tests {
         ] {
             assert_eq!(meaning(name, value).as_deref(), Some(expected), "{name}");
         }
+        assert!(is_of_development("reload") && !is_of_development("workers"));
         assert!(meaning("daemon", None).unwrap().starts_with("is not there: "));
         assert_eq!((meaning("threads", None), meaning("no-such-thing", None)), (None, None));
         assert_eq!(key("max_requests").as_deref(), Some("is `maximum-requests` here"));

@@ -18,6 +18,9 @@ pub const FILES: [&str; 2] = ["gilkeeper.toml", "pyproject.toml"];
 pub const SCRIPT: &str = "script";
 /// The option that names a file of variables.
 pub const ENV_FILE: &str = "env-file";
+/// The option that may have the value `-`, as on the command line, which stands for the value of the other.
+const ACCESS_LOG: &str = "access-log";
+const ACCESS_LOG_NAME: &str = "access-log-name";
 
 /// The sources that are asked beside the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,6 +135,7 @@ impl Known {
                 match word.to_ascii_lowercase().as_str() {
                     "on" | "yes" | "true" | "1" => Ok(entry(Some(Vec::new()))),
                     "off" | "no" | "false" | "0" => Ok(entry(None)),
+                    "-" if self.name == ACCESS_LOG => Ok(entry(Some(values))),
                     _ => Err(format!("{origin} takes on or off, not `{word}`")),
                 }
             }
@@ -171,9 +175,16 @@ impl ServeOptions {
                 self.beaten.push((option, format!("{shown} of {origin}")));
                 continue;
             }
-            self.origins.insert(option, origin);
+            self.origins.insert(option, origin.clone());
             match values {
                 Some(values) if option == SCRIPT => self.script = values.concat(),
+                Some(values) if option == ACCESS_LOG => {
+                    self.add(option, [""; 0]);
+                    if !values.is_empty() && !self.is_decided(ACCESS_LOG_NAME) {
+                        self.origins.insert(ACCESS_LOG_NAME, origin);
+                        self.add(ACCESS_LOG_NAME, values);
+                    }
+                }
                 Some(values) => self.add(option, values),
                 None => {}
             }
@@ -296,6 +307,9 @@ mod tests {
         let got = all(&source, &[("GILKEEPER_ACCESS_LOG", "off")], ServeOptions::new("app:app")).unwrap();
         assert!(!got.flag("access-log") && got.flag("http2"));
         crate::express::load(&got, &surroundings(&[])).unwrap();
+        // Reported: `--access-log -` had no counterpart here.
+        let got = all(&source, &[("GILKEEPER_ACCESS_LOG", "-")], ServeOptions::new("app:app")).unwrap();
+        assert_eq!((got.flag("access-log"), got.one("access-log-name")), (true, Some("-")));
     }
 
     #[test]
@@ -319,6 +333,17 @@ mod tests {
                 "`proceses` in gilkeeper.toml is no option of serve; did you mean `processes`?",
             ),
             (toml("workers = 2"), &[], "`workers` in gilkeeper.toml is `processes` here"),
+            // The form of pyproject.toml.
+            (
+                toml("[tool.gilkeeper]\nthreads = 2"),
+                &[],
+                "options stand at the top of gilkeeper.toml, not in a table `[tool.gilkeeper]`",
+            ),
+            (
+                toml("[gilkeeper]\nthreads = 2"),
+                &[],
+                "options stand at the top of gilkeeper.toml, not in a table `[gilkeeper]`",
+            ),
             (toml("x = ["), &[], "gilkeeper.toml is no TOML: "),
             (toml("port = { a = 1 }"), &[], "port in gilkeeper.toml takes one value, not a table"),
             (
@@ -406,12 +431,19 @@ mod tests {
     #[test]
     fn what_others_put_into_the_environment_is_left_alone() {
         // Kubernetes and Docker links do this for a service that is called gilkeeper.
-        let variables =
-            [("GILKEEPER_PORT", "tcp://10.0.0.1:80"), ("GILKEEPER_SERVICE_HOST", "10.0.0.1"), ("PORT", "")];
+        let variables = [
+            ("GILKEEPER_PORT", "tcp://10.0.0.1:80"),
+            ("GILKEEPER_SERVICE_HOST", "10.0.0.1"),
+            ("GILKEEPER_HOME", "/opt"),
+            ("PORT", ""),
+        ];
         let got = all(&Memory::new(), &variables, ServeOptions::new("app:app")).unwrap();
         assert_eq!(got.uses().len(), 1);
         assert!(got.remarks.is_empty());
         let got = all(&Memory::new(), &[("GILKEEPER_PROCESES", "2")], ServeOptions::new("app:app")).unwrap();
         assert_eq!(got.remarks, ["GILKEEPER_PROCESES is no option; did you mean GILKEEPER_PROCESSES?"]);
+        // Reported: names of other servers were passed over in silence.
+        let got = all(&Memory::new(), &[("GILKEEPER_WORKERS", "2")], ServeOptions::new("app:app")).unwrap();
+        assert_eq!(got.remarks, ["GILKEEPER_WORKERS is no option: `workers` is `processes` here"]);
     }
 }

@@ -2,6 +2,7 @@
 
 use super::ServeOptions;
 use super::access;
+use super::foreign;
 use super::https;
 use super::options::{self, ServeOption, Takes, Use};
 use super::script::{absolute, called, script};
@@ -81,6 +82,13 @@ fn check(given: &ServeOptions) -> Result<(), String> {
         && !admin.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
     {
         return Err(format!("{} takes HOST:PORT or off, not `{admin}`", given.called("admin")));
+    }
+    // A file in the working directory with such a name is none that somebody wants.
+    if let Some(socket) = given.one("socket").filter(|path| !path.contains('/') || path.starts_with("unix:"))
+        && let Some(written) = with_port(socket)
+    {
+        let called = given.called("socket");
+        return Err(format!("{called} takes the path of a socket file, not `{socket}`: write `{written}`"));
     }
     for option in options::all().filter(|option| option.kind == Kind::Directories) {
         if let Some(entry) = given.many(option.name).iter().find(|path| path.contains(':')) {
@@ -187,11 +195,22 @@ fn address(given: &ServeOptions, port: &str) -> Result<String, String> {
     match bare.parse::<std::net::IpAddr>() {
         Ok(std::net::IpAddr::V6(address)) => Ok(format!("[{address}]:{port}")),
         Ok(std::net::IpAddr::V4(address)) => Ok(format!("{address}:{port}")),
-        Err(_) => Err(format!(
-            "{} takes a numeric address such as 127.0.0.1 or ::1, or localhost, not `{host}`",
-            given.called("host")
-        )),
+        Err(_) => {
+            let hint = match host {
+                "*" | "0" => "; without it the server listens on all addresses".to_owned(),
+                _ => with_port(host).map(|written| format!(": write `{written}`")).unwrap_or_default(),
+            };
+            Err(format!(
+                "{} takes a numeric address such as 127.0.0.1 or ::1, or localhost, not `{host}`{hint}",
+                given.called("host")
+            ))
+        }
     }
+}
+
+/// An address with its port, or a socket, as the options that name it.
+fn with_port(text: &str) -> Option<String> {
+    foreign::address(text).filter(|_| text.contains(':'))
 }
 
 /// The lines of options that stand for one directive.

@@ -96,7 +96,28 @@ fn bad_values_name_their_option() {
         ("https-port", vec!["8443"], "--https-port needs a certificate"),
         ("ssl-certificate-file", vec!["c.pem"], "--ssl-certificate-file needs --https-port"),
         ("https-only", vec![], "--https-only needs --https-port"),
-        ("host", vec!["nowhere"], "--host takes a numeric address such as 127.0.0.1 or ::1, or localhost"),
+        (
+            "host",
+            vec!["nowhere"],
+            "--host takes a numeric address such as 127.0.0.1 or ::1, or localhost, not `nowhere`",
+        ),
+        (
+            "host",
+            vec!["127.0.0.1:81"],
+            "--host takes a numeric address such as 127.0.0.1 or ::1, or localhost, not `127.0.0.1:81`: write `--host 127.0.0.1 --port 81`",
+        ),
+        (
+            "host",
+            vec!["*"],
+            "--host takes a numeric address such as 127.0.0.1 or ::1, or localhost, not `*`; without it the server listens on all",
+        ),
+        // Reported: a socket file of the name `:81` was made. Met with uWSGI's `--socket :81`.
+        ("socket", vec![":81"], "--socket takes the path of a socket file, not `:81`: write `--port 81`"),
+        (
+            "socket",
+            vec!["unix:/run/x.sock"],
+            "--socket takes the path of a socket file, not `unix:/run/x.sock`: write `--socket /run/x.sock`",
+        ),
         ("log-level", vec!["loud"], "--log-level"),
         (
             "log-level",

@@ -25,6 +25,15 @@ pub fn entries(file: &str, text: &str) -> Result<Vec<Entry>, String> {
 
 fn entry(file: &str, key: &str, value: Value) -> Result<Entry, String> {
     let Some(option) = known(key) else {
+        let table = match (key, &value) {
+            ("tool", Value::Table(tools)) if tools.contains_key("gilkeeper") => Some("tool.gilkeeper"),
+            ("gilkeeper" | "serve", Value::Table(_)) => Some(key),
+            _ => None,
+        };
+        if let Some(table) = table {
+            let top = if file == FILES[0] { file } else { "[tool.gilkeeper]" };
+            return Err(format!("options stand at the top of {top}, not in a table `[{table}]`"));
+        }
         let names = options::all().map(|option| option.name).chain([SCRIPT]);
         let names: Vec<&str> = names.collect();
         if let Some(here) = foreign::key(key) {

@@ -2,6 +2,7 @@
 //! variables.
 
 use super::{Entry, Known, SCRIPT, known};
+use crate::express::foreign;
 use crate::express::options::{self, Takes};
 use std::collections::BTreeMap;
 use strsim::osa_distance;
@@ -77,7 +78,8 @@ fn words(text: &str) -> Option<Vec<String>> {
     quote.is_none().then_some(words)
 }
 
-/// Variables of ours that are nearly an option, as sentences. `file`: where they come from, if not from the environment.
+/// Variables of ours that are nearly an option, or an option of another server, as sentences. `file`: where they come from, if not from
+/// the environment.
 pub fn misspelt(variables: &BTreeMap<String, String>, file: Option<&str>) -> Vec<String> {
     let place = file.map_or_else(String::new, |file| format!(" in {file}"));
     let known: Vec<String> = options::all()
@@ -86,6 +88,14 @@ pub fn misspelt(variables: &BTreeMap<String, String>, file: Option<&str>) -> Vec
         .collect();
     let near = |name: &String| {
         let rest = name.strip_prefix(PREFIX).filter(|_| !known.contains(name))?;
+        // Some are no options of ours in anybody's eyes, such as the folder of an installation.
+        let theirs = rest.to_ascii_lowercase();
+        let is_plain = |here: &String| {
+            theirs.len() > 1 && here.ends_with(" here") && !["home", "name"].contains(&theirs.as_str())
+        };
+        if let Some(here) = foreign::key(&theirs).filter(is_plain) {
+            return Some(format!("{name}{place} is no option: `{theirs}` {here}"));
+        }
         let distance = |other: &&String| osa_distance(rest, &other[PREFIX.len()..]);
         // One letter in six may be wrong.
         let near = known.iter().min_by_key(distance).filter(|other| distance(other) * 6 <= rest.len())?;
