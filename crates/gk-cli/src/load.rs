@@ -118,6 +118,15 @@ impl Reading {
         let added = gather(&mut options, &Disk, &mut surroundings, self.sources)?;
         let root = options.one("server-root").map(|root| surroundings.directory.join(root));
         surroundings.server_root = root.or(surroundings.server_root);
+        // Django's program stands beside the package that is meant.
+        if self.file.is_none()
+            && Path::new(&options.script).file_name().is_some_and(|name| name == "manage.py")
+            && let Some(near) = express::nearby(&Disk, &surroundings.directory)
+        {
+            return Err(format!(
+                "manage.py runs Django's commands and is no WSGI script; did you mean `{near}`?"
+            ));
+        }
         if self.develops && !options.script.is_empty() {
             options = express::develop(&options, &Disk, &surroundings.directory)?;
         }

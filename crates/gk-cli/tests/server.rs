@@ -268,7 +268,9 @@ fn bad_input_is_one_sentence_and_2() {
     fs::write(dir.path().join("wsgi.py"), "").unwrap();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    let table: [(&[&str], &str); 10] = [
+    fs::write(dir.path().join("manage.py"), "").unwrap();
+    let table: [(&[&str], &str); 11] = [
+        (&["serve", "manage.py"], "is no WSGI script; did you mean `wsgi.py`?"),
         (&["serve"], "name what to serve"),
         (&["dev"], "name what to serve: a file, or package.module[:callable]; did you mean `wsgi.py`?"),
         (&["serve", "nowhere/wsgi.py"], "nowhere/wsgi.py; name a WSGI script"),

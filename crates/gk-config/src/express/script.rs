@@ -17,10 +17,14 @@ pub fn script<'a>(
 ) -> Result<(String, Option<&'a str>), String> {
     let (place, callable) = split(script, is_there, directory);
     if is_file(place, is_there, directory) && !place.ends_with('/') {
-        return Ok((place.to_owned(), callable));
+        return no_script(place).map_or(Ok((place.to_owned(), callable)), Err);
     }
     if !place.is_empty() && place.split('.').all(is_name) {
-        return Ok((format!("module:{place}"), callable));
+        let meant = callable.is_none().then(|| with_colon(place, is_there, directory)).flatten();
+        return match meant {
+            Some(meant) => Err(format!("there is no module `{place}`; did you mean `{meant}`?")),
+            None => Ok((format!("module:{place}"), callable)),
+        };
     }
     let expected = "a file such as wsgi.py or site.wsgi, or package.module, either with :callable";
     Err(match script {
@@ -34,6 +38,28 @@ pub fn script<'a>(
             _ => format!("SCRIPT takes {expected}, not `{script}`"),
         },
     })
+}
+
+/// Why a file is no script, by its ending.
+fn no_script(file: &str) -> Option<String> {
+    match Path::new(file).extension()?.to_str()? {
+        "conf" => Some(format!(
+            "{file} is a configuration file, not a script; `gilkeeper serve -c {file}` serves it"
+        )),
+        "toml" => Some(format!(
+            "{file} holds options, not a script: those of gilkeeper.toml in the working directory are read by themselves"
+        )),
+        _ => None,
+    }
+}
+
+/// The module and the name in it, for a path with dots as Django's `WSGI_APPLICATION` has it.
+fn with_colon(place: &str, is_there: IsFile<'_>, directory: &Path) -> Option<String> {
+    let (module, name) = place.rsplit_once('.').filter(|(_, name)| ["application", "app"].contains(name))?;
+    let path = directory.join(module.replace('.', "/"));
+    let has_file = |file: &str| is_there(&path.join(file));
+    let is_module = is_there(&path.with_extension("py")) && !has_file("__init__.py");
+    is_module.then(|| format!("{module}:{name}"))
 }
 
 /// SCRIPT with the path of a file made whole.
@@ -165,6 +191,28 @@ mod tests {
         assert!(read("app:create_app(", &[]).unwrap_err().contains("a call such as create_app('x')"));
         for text in ["1x", "a..b", "dir/", "app:1x", "app:"] {
             read(text, &[]).unwrap_err();
+        }
+    }
+
+    /// Reported: `serve site.conf` was compiled as Python, and `mysite.wsgi.application`, as Django's settings have it, was imported. Met
+    /// by those who come from Apache.
+    #[test]
+    fn what_stands_for_something_else_leads_there() {
+        for (text, files, expected) in [
+            ("site.conf", &["site.conf"][..], "`gilkeeper serve -c site.conf` serves it"),
+            ("./gilkeeper.toml", &["gilkeeper.toml"], "those of gilkeeper.toml in the working directory"),
+            ("mysite.wsgi.application", &["mysite/wsgi.py"], "did you mean `mysite.wsgi:application`?"),
+            ("app.app", &["app.py"], "did you mean `app:app`?"),
+        ] {
+            let refused = read(text, files).unwrap_err();
+            assert!(refused.contains(expected), "{refused}");
+        }
+        for (text, files) in [
+            ("mysite.wsgi.application", &[][..]),
+            ("app.app", &["app.py", "app/__init__.py"]),
+            ("mysite.wsgi.local", &["mysite/wsgi.py"]),
+        ] {
+            assert_eq!(read(text, files), Ok((format!("module:{text}"), None)));
         }
     }
 
