@@ -50,6 +50,7 @@ runtime! {
     errors = "errors", file_wrapper = "FileWrapper", regular_file = "regular_file",
     compile_script = "compile_script", run_script = "run_script", import_module = "import_module",
     find_callable = "find_callable", lone_app = "lone_app", usual_callables = "usual_callables",
+    speaks_asgi = "speaks_asgi",
     add_paths = "add_paths", insert_home = "insert_home", set_locale = "set_locale",
     request_timeout = "RequestTimeout", event_callbacks = "event_callbacks", watched_request = "WatchedRequest",
     active_requests = "active_requests", stopping = "stopping", signalled = "signalled",

@@ -170,8 +170,17 @@ impl Scripts {
         let complete = self.complete(py, runtime, &loaded, script, name);
         complete.map_err(|error| report(&error, LoadStage::Run, script, false))?;
         let module = loaded.module.bind(py);
-        if module.attr(name).is_ok_and(|found| found.callable()) {
-            return Ok(());
+        let found = module.attr(name).ok().filter(|found| found.callable());
+        if let Some(found) = found {
+            let asgi = runtime.speaks_asgi.bind(py).call(&[&found]).and_then(|answer| answer.truth());
+            if !asgi.unwrap_or(false) {
+                return Ok(());
+            }
+            let text = format!(
+                "'{name}' of '{script}' is an ASGI application, and only WSGI is served here; an adapter such as a2wsgi makes one of the other"
+            );
+            log(Level::Error, Some("WSGI0089"), &text);
+            return Err(LoadFailure { status: 500, traceback: text });
         }
         let usual = runtime.usual_callables.bind(py).call(&[&module]).ok();
         let usual = usual.as_ref().and_then(|names| names.as_utf8()).unwrap_or_default();
