@@ -309,7 +309,7 @@ fn stacks(engine: &Engine, states: &mut ThreadStates, level: Level, sentence: &s
     plain(level, "wsgi", None, &text);
 }
 
-/// The request in a slot: `GET /path for 3.2 s (request 17)`.
+/// The request in a slot: `GET /path for 3.2 s (request 17)`, or its id on a site with ids.
 fn describe(engine: &Engine, slot: &RequestSlot) -> String {
     let seconds = engine.now().saturating_sub(slot.since.load(Ordering::Relaxed)) as f64 / 1e6;
     let request = slot.request().clone();
@@ -318,7 +318,11 @@ fn describe(engine: &Engine, slot: &RequestSlot) -> String {
         let path = view.texts.uri.split(|b| *b == b'?').next().unwrap_or_default();
         let line =
             format!("{} {}", String::from_utf8_lossy(view.texts.method), String::from_utf8_lossy(path));
-        Some((line, format!(" (request {})", view.numbers.request_id)))
+        let id = match view.texts.id {
+            [] => view.numbers.request_id.to_string(),
+            id => String::from_utf8_lossy(id).into_owned(),
+        };
+        Some((line, format!(" (request {id})")))
     });
     let (line, number) = told.unwrap_or_else(|| ("a request".to_owned(), String::new()));
     format!("{line} for {seconds:.1} s{number}")
