@@ -74,7 +74,7 @@ def test_a_terminal_is_told_more_than_a_log(folder: Path) -> None:
         lines = lines[next(number for number, line in enumerate(lines) if line.startswith("Serving")) :]
         assert lines[0].startswith(f"Serving http://127.0.0.1:{port}/ with 1 process x 5 threads"), lines
         assert re.fullmatch(rf"  gilkeeper \S+, process {server.pid}", lines[1]), lines
-        assert re.fullmatch(r"  process group default: CPython 3\.\d+t? with.* GIL, processes \d+", lines[2]), lines
+        assert re.fullmatch(r"  process group default: CPython 3\.\d+t? with.* GIL, process \d+", lines[2]), lines
         assert client.ask(port, "/").status == 500
         lines = until(b"ValueError: as asked\r\n")
         begin = next(number for number, line in enumerate(lines) if "exception raised" in line)

@@ -50,7 +50,7 @@ impl World {
             let own = self.workers.values().filter(|child| child.process_group == group.name);
             let pids: Vec<String> = own.map(|child| child.pid.to_string()).collect();
             let what = python(&configuration, group);
-            lines.push(format!("process group {}: {what}, processes {}", group.name, pids.join(" ")));
+            lines.push(format!("process group {}: {what}, {}", group.name, those(&pids)));
         }
         if let Some(log) = &configuration.site.error_log.path {
             lines.push(format!("error log {}", log.display()));
@@ -81,6 +81,11 @@ fn python(configuration: &Configuration, group: &ProcessGroup) -> String {
     }
 }
 
+/// Process ids with the noun in front.
+fn those(pids: &[String]) -> String {
+    format!("process{} {}", if pids.len() == 1 { "" } else { "es" }, pids.join(" "))
+}
+
 fn count(number: u32, what: &str) -> String {
     let end = match number {
         1 => "",
@@ -88,4 +93,17 @@ fn count(number: u32, what: &str) -> String {
         _ => "s",
     };
     format!("{number} {what}{end}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reported: "processes 12058" of one process. Met in every banner of `gilkeeper dev`.
+    #[test]
+    fn one_process_is_not_called_several() {
+        let pids = |all: &[u32]| those(&all.iter().map(u32::to_string).collect::<Vec<_>>());
+        assert_eq!(pids(&[12058]), "process 12058");
+        assert_eq!(pids(&[7, 8]), "processes 7 8");
+    }
 }

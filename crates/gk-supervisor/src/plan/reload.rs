@@ -20,6 +20,9 @@ pub const SETTLE: Duration = Duration::from_millis(200);
 /// Time limit for new workers of groups without a startup-timeout.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// The reason of a reload by a changed script.
+const CHANGED: &str = "script changed";
+
 /// A request for a reload.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReloadRequest {
@@ -53,7 +56,7 @@ impl ReloadRequest {
     }
 
     fn changed(groups: BTreeSet<String>) -> Self {
-        Self { why: "script changed".into(), groups: Some(groups), ..Self::default() }
+        Self { why: CHANGED.into(), groups: Some(groups), ..Self::default() }
     }
 
     /// Combines two requests.
@@ -141,7 +144,8 @@ impl Plan {
     fn begin_reload(&mut self, request: ReloadRequest, now: Duration) {
         let text = format!("reload begins: {}", request.why);
         self.note(What::ReloadBegun, text.clone());
-        self.log(Level::Notice, text);
+        // Of a changed script the log has a line already, and one at the end follows.
+        self.log(if request.why == CHANGED { Level::Info } else { Level::Notice }, text);
         self.notify_of_reload(Notice::Reloading(request.why.clone()));
         let read = request.configuration;
         self.changed.retain(|group, _| !request.takes(group));
@@ -252,11 +256,16 @@ impl Plan {
             self.drain(*worker, reason, request.evict, now);
         }
         let services = self.restart_services(|name| request.takes(name), reason, now);
-        let mut text =
-            format!("reload done: generation {generation} serves, {} old workers drain", old.len());
-        if services > 0 {
-            text.push_str(&format!(", {services} service script processes restart"));
-        }
+        let draining = match old.len() {
+            1 => "1 old worker drains".to_owned(),
+            several => format!("{several} old workers drain"),
+        };
+        let restarting = match services {
+            0 => String::new(),
+            1 => ", 1 service script process restarts".to_owned(),
+            several => format!(", {several} service script processes restart"),
+        };
+        let text = format!("reload done: generation {generation} serves, {draining}{restarting}");
         self.log(Level::Notice, text.clone());
         self.note(What::ReloadDone, text.clone());
         self.notify_of_reload(Notice::Reloaded(text.clone()));

@@ -48,7 +48,7 @@ fn a_reload_is_told_from_its_beginning_to_its_end() {
     t.pass(11.0);
     assert_eq!(told(&mut t), "extend 30");
     t.ready(2);
-    assert_eq!(told(&mut t), "reloaded reload done: generation 2 serves, 1 old workers drain");
+    assert_eq!(told(&mut t), "reloaded reload done: generation 2 serves, 1 old worker drains");
     t.event(Event::Hangup);
     assert_eq!(told(&mut t), "reloading signal HUP");
     // One that follows is told when it begins.

@@ -152,6 +152,27 @@ fn a_changed_script_reloads_its_group_once_after_it_settled() {
     assert_eq!(t.plan.generation(), 2);
 }
 
+/// Reported: three lines for each saved file. Met by everybody who uses `gilkeeper dev`.
+#[test]
+fn a_changed_script_is_a_notice_at_the_beginning_and_one_at_the_end() {
+    let mut t = Table::serving(&[("a", 1)]);
+    t.logged();
+    t.worker(1, FromWorker::ScriptChanged { script: "site.wsgi".into() });
+    t.pass(0.2);
+    t.ready(2);
+    let logged = t.logged();
+    let notices: Vec<&str> = logged.lines().filter(|line| line.starts_with("notice: ")).collect();
+    assert_eq!(
+        notices,
+        [
+            "notice: site.wsgi changed: process group 'a' is reloaded",
+            "notice: reload done: generation 2 serves, 1 old worker drains"
+        ],
+        "{logged}"
+    );
+    assert!(logged.contains("info: reload begins: script changed"), "{logged}");
+}
+
 #[test]
 fn a_repair_during_a_failing_reload_is_not_missed() {
     let mut t = Table::serving(&[("a", 1)]);
