@@ -75,6 +75,9 @@ pub struct Read {
 /// Name of the hidden option by which `serve` is `dev`, for a server that replaces one of `dev`.
 pub const DEVELOP: &str = "develop";
 
+/// The option that names the working directory.
+const HOME: &str = "working-directory";
+
 /// Set by whoever starts a server for a while (`compare`) to its own process id: the server ends with its parent, and has no
 /// options but those of its command line.
 pub const ENDS_WITH_PARENT: &str = "GILKEEPER_ENDS_WITH_PARENT";
@@ -126,6 +129,12 @@ impl Reading {
             return Err(format!(
                 "manage.py runs Django's commands and is no WSGI script; did you mean `{near}`?"
             ));
+        }
+        if self.file.is_none()
+            && let Some(home) = options.one(HOME)
+            && !surroundings.directory.join(home).is_dir()
+        {
+            return Err(format!("{} {home} is no directory", options.called(HOME)));
         }
         if self.develops && !options.script.is_empty() {
             options = express::develop(&options, &Disk, &surroundings.directory)?;

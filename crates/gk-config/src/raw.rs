@@ -119,6 +119,8 @@ pub enum Need {
     Certificate(PathBuf),
     /// A log: its folder has to be there.
     LogFile(PathBuf),
+    /// The working directory of a process group.
+    Home(PathBuf),
     /// A prefix or virtual environment with a Python.
     PythonHome(PathBuf),
     /// A user by name.

@@ -32,6 +32,8 @@ fn what_is_not_there_is_a_warning_with_place_and_remedy() {
         ("ErrorLog /var/nolog/e.log", 10, "there is no folder /var/nolog", "mkdir"),
         ("WSGIPythonHome /gone", 16, "/gone holds no bin/python", "python3 -m venv /gone"),
         ("WSGIDaemonProcess a python-home=/gone", 21, "/gone holds no bin/python", "python3 -m venv"),
+        ("WSGIDaemonProcess a home=/gone", 21, "there is no folder /gone", "mkdir -p /gone, or name another"),
+        ("WSGIDaemonProcess a home=/srv/x.wsgi", 21, "there is no folder /srv/x.wsgi", "no worker starts"),
         ("WSGIDaemonProcess a user=nosuch", 21, "there is no user `nosuch`", "useradd"),
         ("WSGIDaemonProcess a group=nosuch", 21, "there is no group `nosuch`", "groupadd"),
         ("WSGIDaemonProcess a supplementary-groups=web,nosuch", 21, "there is no group `nosuch`", "groupadd"),
@@ -53,6 +55,7 @@ fn what_is_not_there_is_a_warning_with_place_and_remedy() {
 fn what_is_there_or_needs_no_name_is_not_mentioned() {
     let text = "User www\nGroup web\nErrorLog /var/log/e\nCustomLog - common\nWSGIPythonHome /venv\n\
                 WSGIDaemonProcess a user=#33 group=#33 supplementary-groups=web python-home=/venv\n\
+                WSGIDaemonProcess b home=/srv\nWSGIDaemonProcess c home=/var/log\nWSGIDaemonProcess d home=/gone chroot=/venv\n\
                 WSGIScriptAlias / x.wsgi/rest\nWSGIScriptAlias /d /srv/\nWSGIScriptAliasMatch ^/m/(.*) /gone/$1\n\
                 WSGIScriptAlias /m module:a.b\n<VirtualHost *>\nErrorLog /var/log/h\n</VirtualHost>\n";
     let said = read(text, true).diagnostics;

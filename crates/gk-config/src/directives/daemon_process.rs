@@ -87,6 +87,7 @@ fn needs(scope: &mut Scope, option: &str, value: &Value, word: &Word) {
         ("supplementary-groups", Value::Texts(names)) => {
             names.iter().for_each(|name| scope.need_identity(Need::Group, name, word));
         }
+        ("home", Value::Path(home)) => scope.need(Need::Home(home.clone()), word),
         ("python-home", Value::Path(home)) => scope.need(Need::PythonHome(home.clone()), word),
         _ => {}
     }

@@ -4,6 +4,7 @@
 use super::interpreters::FreeThreading;
 use crate::diagnostic::{Complaint, Journal};
 use crate::raw::{Need, Raw};
+use crate::site::ProcessGroup;
 use crate::source::Source;
 use crate::{PythonBuild, Surroundings};
 use std::collections::BTreeMap;
@@ -54,6 +55,10 @@ pub fn check(raw: &Raw, source: &dyn Source, surroundings: &Surroundings, journa
                 ),
                 None => continue,
             },
+            Need::Home(home) if is_missing(home, raw, source, surroundings) => (
+                format!("there is no folder {} on this machine to work in", home.display()),
+                format!("mkdir -p {}, or name another: no worker starts without it", home.display()),
+            ),
             Need::PythonHome(home) if !holds_python(home, source) => (
                 format!("{} holds no bin/python on this machine", home.display()),
                 format!(
@@ -78,6 +83,14 @@ pub fn check(raw: &Raw, source: &dyn Source, surroundings: &Surroundings, journa
 /// Whether it is there, or a file on its path whose rest it names.
 fn is_script(path: &Path, source: &dyn Source) -> bool {
     source.exists(path) || path.ancestors().any(|above| source.is_file(above))
+}
+
+/// Whether a group's working directory is not there. One within another root cannot be seen from here. The folder that the server is
+/// started in may go: its workers are then in `/`.
+fn is_missing(home: &Path, raw: &Raw, source: &dyn Source, surroundings: &Surroundings) -> bool {
+    let works_in = |group: &ProcessGroup| group.home.as_deref() == Some(home) && group.chroot.is_none();
+    let is_folder = source.exists(home) && !source.is_file(home);
+    !is_folder && home != surroundings.directory && raw.groups.iter().any(|(group, _)| works_in(group))
 }
 
 fn holds_python(home: &Path, source: &dyn Source) -> bool {
