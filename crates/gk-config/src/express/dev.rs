@@ -11,9 +11,10 @@ const ACCESS_LOG: &str = "%m %U%q %>s %B bytes %{ms}T ms";
 
 /// What holds for development when the command line does not say otherwise. The environment and the files of a project speak of its
 /// deployment, so they do not count for these. No value: the option is as if nobody had named it.
-pub const STANDARD: [(&str, Option<&str>); 9] = [
+pub const STANDARD: [(&str, Option<&str>); 10] = [
     ("host", Some("127.0.0.1")),
     ("socket", None),
+    ("socket-mode", None),
     ("processes", None),
     ("user", None),
     ("group", None),

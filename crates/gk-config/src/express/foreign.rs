@@ -38,7 +38,7 @@ const OPTIONS: &[(&[&str], Counterpart)] = &[
     (&["error-document"], Words("`--set 'ErrorDocument CODE …'`")),
     (&["ssl", "tls"], Words("`--https-port N` with `--ssl-certificate-file FILE` here")),
     (&["unix-socket", "uds"], Same("socket")),
-    (&["chmod-socket", "unix-socket-perms", "uds-permissions"], Words("`Listen unix:/PATH mode=660` in a configuration file")),
+    (&["chmod-socket", "unix-socket-perms", "uds-permissions"], Same("socket-mode")),
     (&["fd"], Absent("sockets of a service manager are taken by themselves; see `gilkeeper systemd-unit`")),
     (&["workers", "w"], Same("processes")),
     (&["p"], Words("`--port`, `--processes` or `--pid-file` here: other servers do not agree on it")),

@@ -255,6 +255,7 @@ const ROWS: &[ServeOption] = &[
     one(LISTENING, "host", text("IP"), "Numeric address to listen on, or `localhost`.").words("all interfaces").with_file(),
     one(LISTENING, "port", whole(0, 65535, ""), "Port to listen on; 0 takes any free one.").standard(Number(8000.0), "/listen/0/tcp/port").with_file(),
     one(LISTENING, "socket", PATH, "Listen on a socket file instead; with `--host` or `--port` also on these.").with_file(),
+    one(LISTENING, "socket-mode", Kind::Octal, "File mode of the socket file, which decides who may connect.").words("0666").with_file(),
     one(LISTENING, "https-port", whole(1, 65535, ""), "Port for TLS, in addition to `--port`; needs a certificate."),
     one(LISTENING, "ssl-certificate-file", FILE, "Certificate for `--https-port` in PEM form, followed by its chain."),
     one(LISTENING, "ssl-certificate-key-file", FILE, "Private key of the certificate in PEM form, without a pass phrase.")

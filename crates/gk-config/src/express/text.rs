@@ -90,6 +90,7 @@ fn check(given: &ServeOptions) -> Result<(), String> {
         let called = given.called("socket");
         return Err(format!("{called} takes the path of a socket file, not `{socket}`: write `{written}`"));
     }
+    socket_of_mode(given)?;
     for option in options::all().filter(|option| option.kind == Kind::Directories) {
         if let Some(entry) = given.many(option.name).iter().find(|path| path.contains(':')) {
             let called = given.called(option.name);
@@ -165,6 +166,7 @@ pub fn names_a_listener(given: &ServeOptions) -> bool {
 
 /// The `Listen` lines that options beside a configuration file stand for.
 pub fn listeners(given: &ServeOptions, directory: &Path) -> Result<String, String> {
+    socket_of_mode(given)?;
     let mut text = Text::default();
     if names_a_listener(given) {
         listen(&mut text, &at_working_directory(given, directory))?;
@@ -176,7 +178,9 @@ pub fn listeners(given: &ServeOptions, directory: &Path) -> Result<String, Strin
 fn listen(text: &mut Text, given: &ServeOptions) -> Result<(), String> {
     let socket = given.one("socket");
     if let Some(path) = socket {
-        text.line("Listen", &[&format!("unix:{path}")]);
+        let mode = given.one("socket-mode").map(|mode| format!("mode={mode}"));
+        let words = [Some(format!("unix:{path}")), mode];
+        text.line("Listen", &words.iter().flatten().map(String::as_str).collect::<Vec<_>>());
     }
     if socket.is_none() || given.one("port").is_some() || given.one("host").is_some() {
         text.line("Listen", &[&address(given, &or_default(given, "port"))?]);
@@ -185,6 +189,14 @@ fn listen(text: &mut Text, given: &ServeOptions) -> Result<(), String> {
         text.line("Listen", &[&address(given, port)?, "https"]);
     }
     Ok(())
+}
+
+/// A mode is the mode of a socket.
+fn socket_of_mode(given: &ServeOptions) -> Result<(), String> {
+    match given.one("socket-mode").is_some() && given.one("socket").is_none() {
+        true => Err(format!("{} goes with --socket PATH", given.called("socket-mode"))),
+        false => Ok(()),
+    }
 }
 
 /// The argument of `Listen`.

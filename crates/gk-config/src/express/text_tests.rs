@@ -111,6 +111,8 @@ fn bad_values_name_their_option() {
             vec!["*"],
             "--host takes a numeric address such as 127.0.0.1 or ::1, or localhost, not `*`; without it the server listens on all",
         ),
+        ("socket-mode", vec!["660"], "--socket-mode goes with --socket PATH"),
+        ("socket-mode", vec!["rw"], "--socket-mode takes"),
         // Reported: a socket file of the name `:81` was made. Met with uWSGI's `--socket :81`.
         ("socket", vec![":81"], "--socket takes the path of a socket file, not `:81`: write `--port 81`"),
         (
@@ -328,4 +330,20 @@ fn a_factory_reaches_the_directive() {
         more.into_iter().for_each(|flag| given.add(flag, [""; 0]));
         assert_eq!(callable(&given), (expected.0.to_owned(), expected.1), "{script}");
     }
+}
+
+/// Reported: a socket got a mode only by `Listen`, which opened port 8000 beside it. Met with a proxy of another user.
+#[test]
+fn a_socket_alone_has_a_mode() {
+    for (given, expected) in [
+        (
+            ServeOptions::new("a").with("socket", ["/run/x"]).with("socket-mode", ["660"]),
+            "Listen unix:/run/x mode=660\n",
+        ),
+        (ServeOptions::new("a").with("socket", ["/run/x"]), "Listen unix:/run/x\n"),
+    ] {
+        assert_eq!(listeners(&given, Path::new("/srv")).unwrap(), expected);
+    }
+    let alone = ServeOptions::new("").with("socket-mode", ["660"]);
+    assert_eq!(listeners(&alone, Path::new("/srv")).unwrap_err(), "--socket-mode goes with --socket PATH");
 }
