@@ -15,9 +15,10 @@ pub fn many(arg: Arg) -> Arg {
 /// Help of the application that a command is about.
 pub const SCRIPT: &str = "A file (wsgi.py, site.wsgi) or package.module, either with the application in it: `:app` or `:create_app('x')`.";
 
-/// The application that a command is about.
+/// The application that a command is about, if it is not the one of the project.
 pub fn script() -> Arg {
-    Arg::new("script").value_name("SCRIPT").required(true).help(SCRIPT)
+    let help = format!("{SCRIPT} [default: `script` in gilkeeper.toml, pyproject.toml or GILKEEPER_SCRIPT]");
+    Arg::new("script").value_name("SCRIPT").help(help)
 }
 
 /// `--NAME`, without a value.

@@ -293,7 +293,7 @@ fn telemetry() -> Command {
 fn doctor() -> Command {
     Command::new("doctor")
         .about("Import an application in every kind of interpreter and report what fails there")
-        .arg(script().required(false).required_unless_present("explain"))
+        .arg(script())
         .arg(
             many(option("for", "MODE", "Mode that must be safe for exit status 0; repeat the option for more [default: all modes of the Python]."))
                 .value_parser(["sub-interpreter", "own-gil", "free-threading"]),
@@ -422,12 +422,20 @@ mod tests {
                 "`--daemon` is not there: a service manager keeps it running: `gilkeeper systemd-unit serve …` prints a unit",
             ),
             (&["serve", "a:a", "8080"], "`8080` stands where nothing is expected: write `--port 8080`"),
+            // Reported: found no name of others.
+            (&["tune", "a:a", "--workers", "4"], "`--workers` is `--processes` here: write `--processes 4`"),
+            (
+                &["doctor", "a:a", "--chdir=x"],
+                "`--chdir` is `--working-directory` here: write `--working-directory x`",
+            ),
             (&["run", "a:a"], "`run` is `gilkeeper serve` here"),
             (
                 &["--port", "80", "a:a"],
                 "`--port` is an option of a command: write `gilkeeper serve SCRIPT --port …`",
             ),
         ] {
+            let of = argv.first().copied().filter(|word| ["tune", "doctor"].contains(word));
+            let listed = of.map_or(listed.to_owned(), |command| listed.replace("serve", command));
             assert_eq!(complaint(&[&["gilkeeper"], argv].concat()), format!("{expected}{listed}"));
         }
         assert_eq!(

@@ -21,6 +21,7 @@ mod verdict;
 mod wording;
 
 use crate::surroundings::Disk;
+use crate::surroundings::application::{self, NamedApplication};
 use crate::{Failure, print};
 use clap::ArgMatches;
 use event::Trial;
@@ -158,7 +159,8 @@ impl ExaminedApplication {
             .map_err(|e| Failure::Input(format!("the working directory cannot be determined: {e}")))?;
         let one = |name: &str| given.get_one::<String>(name).cloned();
         let many = |name: &str| given.get_many::<String>(name).into_iter().flatten().cloned();
-        let shown = one("script").expect("clap requires it");
+        let NamedApplication { options, variables } = application::named(given)?;
+        let shown = options.script.clone();
         let (target, callable) =
             express::script(&shown, &|path| path.is_file(), &here).map_err(Failure::Input)?;
         let module = target.strip_prefix("module:");
@@ -170,9 +172,10 @@ impl ExaminedApplication {
             let text = format!("there is no file {script}; {}", express::instead(Path::new(&script), &Disk));
             return Err(Failure::Input(text));
         }
-        let home = one("working-directory").map_or_else(|| here.clone(), |path| here.join(path));
+        let home = options.one("working-directory").map_or_else(|| here.clone(), |path| here.join(path));
         if !home.is_dir() {
-            return Err(Failure::Input(format!("--working-directory {} is no directory", home.display())));
+            let called = options.called("working-directory");
+            return Err(Failure::Input(format!("{called} {} is no directory", home.display())));
         }
         let python = match one("python") {
             Some(name) => python::named(&name, &here).ok_or_else(|| {
@@ -185,6 +188,7 @@ impl ExaminedApplication {
         let beside = (python != runtime.executable).then(|| builds.build(&runtime.executable).ok()).flatten();
         let beside = beside.map(|build| (runtime.executable.display().to_string(), inherits_context(build)));
         let mut environment: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
+        environment.extend(variables.into_iter().map(|(name, value)| (name.into(), value.into())));
         // Each trial sets the GIL itself, with -X gil.
         let mut gone = vec!["PYTHON_GIL"];
         if python != runtime.executable {
@@ -205,14 +209,18 @@ impl ExaminedApplication {
             limit: Duration::from_secs(limit),
             module: module.is_some(),
             script,
-            callable: match given.get_flag("factory") {
-                true => Some(express::called(one("callable-object").as_deref().or(callable))),
-                false => one("callable-object").or(callable.map(str::to_owned)),
+            callable: match (options.flag("factory"), options.one("callable-object").or(callable)) {
+                (true, callable) => Some(express::called(callable)),
+                (false, callable) => callable.map(str::to_owned),
             },
             shown: shown.clone(),
             also: many("import").collect(),
             home,
-            python_path: many("python-path").map(|p| here.join(p).to_string_lossy().into_owned()).collect(),
+            python_path: options
+                .many("python-path")
+                .iter()
+                .map(|path| here.join(path).to_string_lossy().into_owned())
+                .collect(),
         })
     }
 

@@ -1,5 +1,6 @@
 //! The machine that a command runs on: its files, the working directory, the environment.
 
+pub mod application;
 pub mod server_root;
 
 use crate::Failure;

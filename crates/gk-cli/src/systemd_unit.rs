@@ -24,9 +24,9 @@ pub fn run(given: &ArgMatches, python: &PythonRuntime) -> Result<i32, Failure> {
         return Err(Failure::Input(text));
     }
     let argv = options::spelled_out(std::iter::once("gilkeeper".into()).chain(words).collect());
-    let parsed = match command_line::command().try_get_matches_from(argv) {
+    let parsed = match command_line::command().try_get_matches_from(&argv) {
         Ok(parsed) => parsed,
-        Err(error) => return Ok(command_line::complain(&error, &[])),
+        Err(error) => return Ok(command_line::complain(&error, &argv)),
     };
     let Some(("serve", serve)) = parsed.subcommand() else {
         return Err(Failure::Input(

@@ -309,6 +309,26 @@ fn a_script_without_an_application_is_a_finding() {
     }
 }
 
+/// Reported: `doctor` did not know the SCRIPT of gilkeeper.toml. Met where `gilkeeper serve` alone serves a site.
+#[test]
+fn the_application_of_the_project_is_examined_where_none_is_typed() {
+    let site = Site::new(
+        "import of_lib\nfrom os import environ\ndef create_app(): return environ['OF_FILE'] and len\n",
+    );
+    let write = |name: &str, text: &str| fs::write(site.dir.path().join(name), text).unwrap();
+    fs::create_dir(site.dir.path().join("lib")).unwrap();
+    write("lib/of_lib.py", "");
+    write("e", "OF_FILE=1\n");
+    let said = text(&site.without_script(&[]).stderr);
+    assert_eq!(
+        said,
+        "gilkeeper: name the application: a file, or package.module[:callable]; did you mean `wsgi.py`?\n"
+    );
+    write("gilkeeper.toml", "script = 'wsgi.py'\nfactory = true\npython-path = ['lib']\nenv-file = 'e'\n");
+    let output = site.without_script(&["--for", "sub-interpreter"]);
+    assert_eq!(output.status.code(), Some(0), "{}{}", text(&output.stdout), text(&output.stderr));
+}
+
 /// As `serve` takes them: a lone `app`, a name, a factory.
 #[test]
 fn an_application_is_found_as_serve_finds_it() {
@@ -400,7 +420,8 @@ fn bad_input_is_one_sentence() {
     };
     let output = explain(&["--explain", "lxml"]);
     assert!(output.status.success() && text(&output.stdout).starts_with("lxml in each kind"), "{output:?}");
-    for (more, wanted) in [(&["--explain", "no-such"][..], "is none of the"), (&[], "<SCRIPT>")] {
+    for (more, wanted) in [(&["--explain", "no-such"][..], "is none of the"), (&[], "name the application: ")]
+    {
         let output = explain(more);
         let said = text(&output.stderr);
         assert!(output.status.code() == Some(2) && said.contains(wanted), "{said}");

@@ -269,7 +269,20 @@ fn bad_input_is_one_sentence_and_2() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     fs::write(dir.path().join("manage.py"), "").unwrap();
-    let table: [(&[&str], &str); 11] = [
+    let table: [(&[&str], &str); 16] = [
+        // Reported: `check` found nothing, and `serve` spoke of "its home= directory".
+        (
+            &["serve", "wsgi.py", "--working-directory", "nothere"],
+            "--working-directory nothere is no directory",
+        ),
+        (
+            &["check", "wsgi.py", "--working-directory", "nothere"],
+            "--working-directory nothere is no directory",
+        ),
+        (&["serve", "wsgi.py", "--socket-mode", "660"], "--socket-mode goes with --socket PATH"),
+        // Reported: the options were named without what to write.
+        (&["systemd-unit", "serve", "wsgi.py", "--bind", ":80"], "write `--port 80`"),
+        (&["tune"], "name the application: a file, or package.module[:callable]; did you mean `wsgi.py`?"),
         (&["serve", "manage.py"], "is no WSGI script; did you mean `wsgi.py`?"),
         (&["serve"], "name what to serve"),
         (&["dev"], "name what to serve: a file, or package.module[:callable]; did you mean `wsgi.py`?"),

@@ -32,7 +32,7 @@ fn context(error: &clap::Error) -> Option<String> {
 fn unknown_argument(typed: &str, command: Option<&str>, words: &[String]) -> Option<String> {
     let serves = matches!(command, None | Some("serve" | "dev" | "check"));
     if !serves {
-        return None;
+        return of_another_command(typed, command?, words);
     }
     let listed = listed(Some(command.unwrap_or("serve")));
     if !typed.starts_with('-') {
@@ -59,6 +59,17 @@ fn unknown_argument(typed: &str, command: Option<&str>, words: &[String]) -> Opt
     of_serve.then(|| {
         format!("`{shown}` is an option of a command: write `gilkeeper serve SCRIPT {shown} …`{listed}")
     })
+}
+
+/// An option of another server behind a command that has an option of this meaning.
+fn of_another_command(typed: &str, command: &str, words: &[String]) -> Option<String> {
+    let name = typed.trim_start_matches('-').split('=').next()?;
+    let option = foreign::option(name)?;
+    let whole = super::command();
+    let mut known = whole.find_subcommand(command)?.get_arguments();
+    known.find(|argument| argument.get_long() == Some(option))?;
+    let (shown, meaning) = (typed.split('=').next()?, foreign::meaning(name, value(typed, words))?);
+    Some(format!("`{shown}` {meaning}{}", listed(Some(command))))
 }
 
 /// A file of Python behind `-c`, as gunicorn takes it.

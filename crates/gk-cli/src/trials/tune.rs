@@ -3,6 +3,7 @@
 use super::compare::{Line, own_command};
 use super::load_generator::number;
 use crate::arguments::{flag, many, option, script};
+use crate::surroundings::application::named;
 use crate::{Failure, print, say};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use gk_compare::plan::Workload;
@@ -18,6 +19,7 @@ use gk_compare::tune::search::{SearchGoal, against_the_grid, search};
 use gk_compare::tune::space::{Config, Space};
 use gk_compare::tune::trials::RealTrials;
 use gk_compare::tune::verdicts::{self, RejectedMode};
+use gk_config::express;
 use gk_load::mix;
 use gk_supervisor::{PythonBuild, PythonRuntime};
 use gk_sys::signal::{SIGINT, SIGTERM, Signals};
@@ -80,7 +82,7 @@ fn count(given: &ArgMatches, name: &str, otherwise: u32) -> Result<u32, Failure>
 }
 
 /// The load of the search.
-fn workload(given: &ArgMatches, script: &str) -> Result<Workload, Failure> {
+fn workload(given: &ArgMatches, application: &Application) -> Result<Workload, Failure> {
     let mut requests: Vec<RequestSpec> = Vec::new();
     for text in given.get_many::<String>("path").into_iter().flatten() {
         let (path, weight) = mix::weighed(text);
@@ -94,38 +96,57 @@ fn workload(given: &ArgMatches, script: &str) -> Result<Workload, Failure> {
     }
     let rate = given.contains_id("rate").then(|| number(given, "rate", 1.0, 0.01..=1e7)).transpose()?;
     Ok(Workload {
-        script: Some(script.to_owned()),
+        script: Some(application.script.clone()),
         requests,
         rate,
         connections: Some(count(given, "connections", 16)? as usize),
         timeout: Some(10.0),
-        options: application_options(given),
+        options: application_options(application),
         ..Workload::default()
     })
 }
 
 /// Options of `serve` and of `doctor` that belong to the application.
-fn application_options(given: &ArgMatches) -> Vec<String> {
+fn application_options(application: &Application) -> Vec<String> {
     let mut options = Vec::new();
-    for name in ["python-path", "working-directory"] {
-        for value in given.get_many::<String>(name).into_iter().flatten() {
-            options.extend([format!("--{name}"), value.clone()]);
-        }
+    for path in &application.python_path {
+        options.extend(["--python-path".to_owned(), path.clone()]);
     }
-    options.extend(given.get_flag("factory").then(|| "--factory".to_owned()));
+    if let Some(folder) = &application.working_directory {
+        options.extend(["--working-directory".to_owned(), folder.clone()]);
+    }
+    options.extend(application.factory.then(|| "--factory".to_owned()));
     options
+}
+
+/// The application that is named, or the one of the project in this folder.
+fn application(given: &ArgMatches, folder: PathBuf) -> Result<Application, Failure> {
+    let options = named(given)?.options;
+    let of_script =
+        express::script(&options.script, &|path| path.is_file(), &folder).map_err(Failure::Input)?.1;
+    let bare = of_script.and_then(|name| options.script.strip_suffix(name)?.strip_suffix(':'));
+    let script = match options.one("callable-object") {
+        Some(callable) => format!("{}:{callable}", bare.unwrap_or(&options.script)),
+        None => options.script.clone(),
+    };
+    Ok(Application {
+        script,
+        factory: options.flag("factory"),
+        folder,
+        working_directory: options.one("working-directory").map(str::to_owned),
+        python_path: options.many("python-path").to_vec(),
+    })
 }
 
 /// Asks the doctor about the modes there are. Gives what must not be tried.
 fn rejected(
-    given: &ArgMatches,
+    application: &Application,
     python: &PythonRuntime,
-    script: &str,
     free: Option<&Path>,
-    folder: &Path,
 ) -> Result<Vec<RejectedMode>, Failure> {
     let gilkeeper = own_command(python)?;
-    let options = application_options(given);
+    let options = application_options(application);
+    let (script, folder) = (&application.script, &application.folder);
     let ask = |python: Option<&Path>, mode| {
         verdicts::ask(&gilkeeper, script, python, &options, folder, mode).map_err(Failure::Input)
     };
@@ -139,20 +160,20 @@ fn rejected(
 }
 
 pub fn run(given: &ArgMatches, python: &PythonRuntime) -> Result<i32, Failure> {
-    let named = given.get_one::<String>("script").cloned().unwrap_or_default();
     let folder = std::env::current_dir()
         .map_err(|why| Failure::Input(format!("the working directory cannot be determined: {why}")))?;
     let free = given.get_one::<String>("free-threaded").map(|path| folder.join(path));
     if let Some(missing) = free.as_ref().filter(|path| !path.is_file()) {
         return Err(Failure::Input(format!("--free-threaded: there is no {}", missing.display())));
     }
+    let application = application(given, folder)?;
     // This very Python may be one.
     let own_is_free = python.build.is_some_and(|build: PythonBuild| build.free_threaded);
     let free: Option<PathBuf> = free.or_else(|| own_is_free.then(|| python.executable.clone()));
-    let rejected = rejected(given, python, &named, free.as_deref(), &folder)?;
+    let rejected = rejected(&application, python, free.as_deref())?;
     let refused = |mode: &str| rejected.iter().any(|one| one.mode == mode);
     let machine = Machine::this();
-    let workload = workload(given, &named)?;
+    let workload = workload(given, &application)?;
     let cores = given.contains_id("cores").then(|| count(given, "cores", 1)).transpose()?;
     let space = Space {
         cores: cores.unwrap_or(machine.cores as u32),
@@ -185,14 +206,6 @@ pub fn run(given: &ArgMatches, python: &PythonRuntime) -> Result<i32, Failure> {
     let starter = Gilkeeper { command: own_command(python)? };
     let free = free.map(|path| path.display().to_string());
     let conditions = conditions(&workload);
-    let many = |name: &str| given.get_many::<String>(name).into_iter().flatten().cloned();
-    let application = Application {
-        script: named,
-        factory: given.get_flag("factory"),
-        folder,
-        working_directory: many("working-directory").next_back(),
-        python_path: many("python-path").collect(),
-    };
     let mut trials = RealTrials::new(
         workload,
         application.folder.clone(),

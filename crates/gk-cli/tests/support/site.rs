@@ -88,9 +88,14 @@ impl Site {
     }
 
     pub fn ask(&self, more: &[&str]) -> Output {
+        self.without_script(&[&["wsgi.py", "--python-path", "site-packages"], more].concat())
+    }
+
+    /// The doctor with these words alone.
+    pub fn without_script(&self, words: &[&str]) -> Output {
         let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../python/gilkeeper");
         let mut command = Command::new(env!("CARGO_BIN_EXE_gilkeeper"));
-        command.args(["doctor", "wsgi.py", "--python-path", "site-packages"]).args(more);
+        command.arg("doctor").args(words);
         command
             .current_dir(self.dir.path())
             .env("GILKEEPER_DEV_PYTHON", python())

@@ -186,6 +186,14 @@ pub fn meaning(name: &str, value: Option<&str>) -> Option<String> {
     })
 }
 
+/// The option of `serve` that has the same values as an option of another server.
+pub fn option(name: &str) -> Option<&'static str> {
+    match OPTIONS.iter().find(|(names, _)| names.contains(&name))? {
+        (_, Same(option)) => Some(option),
+        _ => None,
+    }
+}
+
 /// The same for a key of a file of options, which has no dashes.
 pub fn key(name: &str) -> Option<String> {
     meaning(&name.replace('_', "-"), None).map(|text| text.replace("`--", "`"))
