@@ -56,6 +56,11 @@ def speaks_asgi(application):
 
 
 def usual_callables(module):
-    """Names under which the module may hold its application, in one text."""
+    """Names under which the module may hold its application, in one text. After them the module `wsgi` of a package, with a dot."""
     usual = ("application", "app", "wsgi", "wsgi_app", "wsgi_application", "server", "create_app()", "make_app()")
-    return " ".join(name for name in usual if callable(getattr(module, name.rstrip("()"), None)))
+    import os
+
+    found = [name for name in usual if callable(getattr(module, name.rstrip("()"), None))]
+    if any(os.path.isfile(os.path.join(folder, "wsgi.py")) for folder in getattr(module, "__path__", ())):
+        found.append(".wsgi")
+    return " ".join(found)

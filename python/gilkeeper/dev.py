@@ -34,6 +34,7 @@ def load(script, expression):
     if name.isidentifier() and not callable(getattr(module, name, None)) and (expression or not lone_app(module)):
         usual = usual_callables(module).partition(" ")[0]
         hint = f"; it has `{usual}`, which {script}:{usual} names" if usual else ""
+        hint = f"; did you mean its module {script}.wsgi?" if usual == ".wsgi" else hint
         raise LookupError(f"{script} has no callable named '{name}'{hint}")
     application = find_callable(module, name)
     if speaks_asgi(application):

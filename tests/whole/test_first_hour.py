@@ -91,9 +91,14 @@ def test_a_factory_that_fails_ends_the_start_with_its_traceback(folder: Path) ->
     (folder / "app.py").write_text(FACTORY)
     # Reported: a server with it served, and answered each request 500.
     (folder / "number.py").write_text("application = 5\n")
+    # Reported: the name of a Django project alone led nowhere.
+    (folder / "mysite").mkdir()
+    for name in ("__init__", "wsgi"):
+        (folder / f"mysite/{name}.py").touch()
     (folder / "asgi.py").write_text("async def application(scope, receive, send): ...\n")
     for script, told in [
         ("number", "'number' has no callable named 'application'"),
+        ("mysite", "'mysite' has no callable named 'application'; did you mean its module mysite.wsgi?"),
         ("asgi", "'application' of 'asgi' is an ASGI application, and only WSGI is served here"),
         ("app:create_app(1, 2)", "TypeError: create_app() takes from 0 to 1 positional arguments but 2 were given"),
         ("app:create_app(no)", "must be literals such as 'x', 1 or True"),

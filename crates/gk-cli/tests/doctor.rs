@@ -309,6 +309,22 @@ fn a_script_without_an_application_is_a_finding() {
     }
 }
 
+/// Reported: the name of a Django project alone led nowhere.
+#[test]
+fn a_package_without_an_application_leads_to_its_module_wsgi() {
+    let site = Site::new("");
+    let package = site.dir.path().join("wsgi");
+    fs::remove_file(site.dir.path().join("wsgi.py")).unwrap();
+    fs::create_dir(&package).unwrap();
+    for name in ["__init__.py", "wsgi.py"] {
+        fs::write(package.join(name), "").unwrap();
+    }
+    fs::write(site.dir.path().join("gilkeeper.toml"), "script = 'wsgi'\n").unwrap();
+    let output = site.without_script(&["--for", "sub-interpreter"]);
+    let said = text(&output.stdout);
+    assert!(said.contains("Its module SCRIPT.wsgi is probably meant."), "{said}{}", text(&output.stderr));
+}
+
 /// Reported: `doctor` did not know the SCRIPT of gilkeeper.toml. Met where `gilkeeper serve` alone serves a site.
 #[test]
 fn the_application_of_the_project_is_examined_where_none_is_typed() {

@@ -113,6 +113,7 @@ pub fn import_fails(mode: Mode, error: &str) -> String {
 /// For a script without the callable that is asked for.
 pub fn no_application(others: &[String]) -> String {
     match others.first() {
+        Some(module) if module.starts_with('.') => format!("Its module SCRIPT{module} is probably meant."),
         Some(other) => format!(
             "It has `{other}`: write SCRIPT:{other}, or --callable-object {other}, and WSGICallableObject {other} in a configuration."
         ),

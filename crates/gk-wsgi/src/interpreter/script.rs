@@ -186,6 +186,7 @@ impl Scripts {
         let usual = usual.as_ref().and_then(|names| names.as_utf8()).unwrap_or_default();
         let hint = match usual.split_once(' ').map_or(usual, |(first, _)| first) {
             "" => String::new(),
+            ".wsgi" => format!("; did you mean its module {script}.wsgi?"),
             first => format!("; it has `{first}`, which {script}:{first} names"),
         };
         let text = format!("'{script}' has no callable named '{name}'{hint}");
