@@ -17,6 +17,8 @@ from typing import Any
 import harness
 
 MEGABYTE = 1 << 20
+# The process group of several fronts.
+FRONTS = "fronts"
 
 
 class Gilkeeper(harness.Server):
@@ -49,6 +51,8 @@ class Gilkeeper(harness.Server):
         given = [argument.replace("{app}", str(self.root / "app")) for argument in self.arguments]
         if harness.ENGINE == "embedded" and not {"--embedded", "--fronts"} & set(given):
             given.append("--embedded")
+        if harness.ENGINE == "fronts" and not {"--embedded", "--fronts"} & set(given):
+            given += ["--fronts", "2"]
         address = ["--host", "127.0.0.1", "--port", str(self.port)]
         return [harness.gilkeeper(), "serve", *given, *address, "--server-root", str(self.server_root), "--admin", pages]
 
@@ -66,9 +70,10 @@ class Gilkeeper(harness.Server):
         return json.loads(told.stdout)
 
     def workers(self, group: str | None = None) -> list[int]:
-        """The pids of the workers that are ready."""
+        """The pids of the workers that are ready; without `group`, of those that run an application."""
         found = self.status()["workers"]
-        return [one["pid"] for one in found if one["state"] == "ready" and group in (None, one["process_group"])]
+        wanted = (lambda name: name != FRONTS) if group is None else (lambda name: name == group)
+        return [one["pid"] for one in found if one["state"] == "ready" and wanted(one["process_group"])]
 
     def wait_workers(self, number: int) -> list[int]:
         return harness.until(lambda: len(found := self.workers()) == number and found, f"{number} workers are ready", 30)
@@ -86,7 +91,9 @@ class Gilkeeper(harness.Server):
         return self.is_embedded() or bool(own)
 
     def speakers(self) -> list[int]:
-        """The pids of the processes that have the clients' connections: the front, or in embedded mode all workers."""
+        """The pids of the processes that have the clients' connections: the front, or all of several, or in embedded mode all workers."""
+        if harness.ENGINE == "fronts":
+            return harness.until(lambda: self.workers(FRONTS), "a front has the clients", 30)
         return harness.until(self.workers, "a process has the clients", 30) if self.is_embedded() else [self.front()]
 
 

@@ -269,8 +269,10 @@ impl Front {
         self.space.set(&site.http, &self.folder);
         self.names_requests.set(!current.host_logs.is_empty() || current.identities.is_some());
         let mut pools = self.pools.borrow_mut();
+        let several = site.groups.iter().find(|group| group.embedded).map_or(1, |group| group.processes);
         for group in site.groups.iter().filter(|g| !g.service()) {
-            let limits = PoolLimits::of(group, site.http.timeout);
+            let fronts = if group.embedded { 1 } else { several };
+            let limits = PoolLimits::of(group, site.http.timeout, fronts);
             let bounds = Bounds::of(group);
             match pools.get(&group.name) {
                 Some(pool) => {

@@ -30,3 +30,11 @@ pub const LOAD: usize = 4;
 /// Index of `wanted`: the front sets it to 1 when it finds this worker busy with other fronts' requests; when one of those ends, the worker
 /// sets it to 0 and sends `Room`. Both write it and [`LOAD`] in one order that all processes see, so that neither misses the other.
 pub const WANTED: usize = 5;
+
+/// Index of `waits`: the mark of the client whose request has waited in this front's queue long enough for a slow reader to give way; 0:
+/// nobody has. Written by the front a few times a second, read by the worker for the other fronts' [`ELSEWHERE`].
+pub const WAITS: usize = 6;
+
+/// Index of `elsewhere`: the mark of such a client of another front, 0: there is none. Written by the worker, read by the front whose slow
+/// readers hold this worker's threads.
+pub const ELSEWHERE: usize = 7;

@@ -102,6 +102,11 @@ impl Network {
             IpAddr::V6(v6) => u128::from(v6) & (u128::MAX << 64) | 1 << 63,
         })
     }
+
+    /// A number for it that another process may have, never 0. Different networks may share one, though hardly two that matter at once.
+    pub fn mark(self) -> u64 {
+        ((self.0 >> 64) as u64 ^ self.0 as u64).max(1)
+    }
 }
 
 #[cfg(test)]

@@ -37,11 +37,14 @@ pub struct PoolLimits {
     pub header_line: usize,
     /// `retry=safe`.
     pub retry: bool,
+    /// Fronts that send requests to the group.
+    pub fronts: u32,
 }
 
 impl PoolLimits {
-    /// From the configuration; `timeout` is the server's `Timeout` in seconds, the default of `socket-timeout`.
-    pub fn of(group: &ProcessGroup, timeout: f64) -> Self {
+    /// From the configuration; `timeout` is the server's `Timeout` in seconds, the default of `socket-timeout`. `fronts`: how many send
+    /// requests to the group.
+    pub fn of(group: &ProcessGroup, timeout: f64, fronts: u32) -> Self {
         let millis = |seconds: f64| (seconds * 1_000.0) as u64;
         let or = |value: u64, other: u64| if value == 0 { other } else { value };
         let socket_timeout = or(millis(group.socket_timeout), millis(timeout));
@@ -54,6 +57,7 @@ impl PoolLimits {
             write_timeout: or(millis(group.response_socket_timeout), socket_timeout),
             header_line: or(group.header_buffer_size, 32_768) as usize,
             retry: group.retry == "safe",
+            fronts,
         }
     }
 }
@@ -232,11 +236,11 @@ impl<W: Candidate, T: Clone> Dispatcher<W, T> {
         self.queue.keys().next().into_iter().chain(aside).min().copied()
     }
 
-    /// Milliseconds that a request of the queue has waited.
-    pub fn wait_of(&self, request: u64, now_millis: u64) -> Option<u64> {
+    /// What is known of a request of the queue.
+    pub fn arrival_of(&self, request: u64) -> Option<&Arrival> {
         let mut aside = self.aside.values();
         let queued = self.queue.get(&request).or_else(|| aside.find_map(|some| some.get(&request)))?;
-        Some(now_millis.saturating_sub(queued.arrival.since))
+        Some(&queued.arrival)
     }
 
     /// The first request of the queue whose client is not `barred`, with a place at a worker, if a worker has room. Those whose client

@@ -50,6 +50,7 @@ const LIMITS: PoolLimits = PoolLimits {
     write_timeout: 0,
     header_line: 0,
     retry: true,
+    fronts: 1,
 };
 
 /// Without workers since the time 1000; tickets are the numbers of the requests.
@@ -253,11 +254,11 @@ fn limits_come_from_the_process_group() {
     let mut group = ProcessGroup::named("g");
     (group.socket_timeout, group.response_socket_timeout) = (0.0, 0.0);
     (group.connect_timeout, group.header_buffer_size) = (0.0, 0);
-    let limits = PoolLimits::of(&group, 60.0);
+    let limits = PoolLimits::of(&group, 60.0, 1);
     assert_eq!((limits.socket_timeout, limits.write_timeout), (60_000, 60_000), "Timeout is the default");
     assert_eq!((limits.connect_timeout, limits.header_line), (1, 32_768));
     (group.socket_timeout, group.response_socket_timeout) = (2.5, 0.0);
-    let limits = PoolLimits::of(&group, 60.0);
+    let limits = PoolLimits::of(&group, 60.0, 1);
     assert_eq!(
         (limits.socket_timeout, limits.write_timeout),
         (2_500, 2_500),

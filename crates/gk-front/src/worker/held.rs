@@ -13,7 +13,7 @@ use std::rc::Rc;
 use crate::client::addresses::Network;
 
 /// Milliseconds for which a request of another client waits before a response ends for it.
-const PATIENCE: u64 = 250;
+pub const PATIENCE: u64 = 250;
 /// Milliseconds without a byte taken after which a response gives way to requests of any client.
 const STANDSTILL: u64 = 15_000;
 /// Milliseconds for which a network comes last after a response of its was cut off.
@@ -52,6 +52,8 @@ pub struct Waits {
     pub others: Option<u64>,
     /// The first one of all.
     pub any: Option<u64>,
+    /// The mark of a client who has waited long enough at another front.
+    pub elsewhere: Option<u64>,
 }
 
 /// The request threads of a process group that wait for clients.
@@ -117,12 +119,14 @@ impl HeldThreads {
         };
         if let Some(full) = self.full(threads) {
             let patience = if self.penitents.borrow().contains_key(&full) { 0 } else { PATIENCE };
-            if waits.others.is_some_and(|waited| waited >= patience) {
+            let elsewhere = waits.elsewhere.is_some_and(|mark| mark != full.mark());
+            if elsewhere || waits.others.is_some_and(|waited| waited >= patience) {
                 return longest(&|held, _| held.origin.address.map(Network::of) == Some(full));
             }
         }
         let scarce = self.all.borrow().len() as u64 >= u64::from(threads.saturating_sub(1).max(1));
-        let awaited = scarce && waits.any.is_some_and(|waited| waited >= PATIENCE);
+        let waited = waits.elsewhere.is_some() || waits.any.is_some_and(|waited| waited >= PATIENCE);
+        let awaited = scarce && waited;
         awaited.then(|| longest(&|_, idle| idle >= STANDSTILL)).flatten()
     }
 
@@ -174,7 +178,7 @@ mod tests {
     }
 
     fn others(waited: u64) -> Waits {
-        Waits { others: Some(waited), any: Some(waited) }
+        Waits { others: Some(waited), any: Some(waited), elsewhere: None }
     }
 
     #[test]
@@ -216,7 +220,11 @@ mod tests {
             assert_eq!(victim(others(9_999)), None, "{of}: a thread is left");
             held.push(threads.hold(response(1, 77, 50)));
             assert_eq!(victim(others(PATIENCE - 1)), None, "{of}: they have hardly waited");
-            assert_eq!(victim(Waits { others: None, any: Some(14_000) }), None, "{of}: nobody else waits");
+            assert_eq!(
+                victim(Waits { any: Some(14_000), ..Waits::default() }),
+                None,
+                "{of}: nobody else waits"
+            );
             assert_eq!(victim(others(PATIENCE)), Some(77), "{of}: the oldest");
             // Its client moves, those of the others do not.
             let idle = |held: &HeldResponse| (of == 1 || held.id != 77).then_some(0);
@@ -246,7 +254,7 @@ mod tests {
                 "one address, and only its own requests wait",
                 &[1, 1, 1],
                 4,
-                Waits { others: None, any: Some(300) },
+                Waits { any: Some(300), ..Waits::default() },
             ),
             ("two addresses hold all threads", &[1, 1, 2, 2], 4, others(300)),
             ("two addresses hold all but one", &[1, 1, 2], 4, others(300)),
@@ -267,6 +275,20 @@ mod tests {
             "no address"
         );
         assert_eq!(threads.victim(9, others(300), |_| Some(99_000)), None, "threads are left");
+    }
+
+    #[test]
+    fn a_client_who_waits_at_another_front_counts_unless_it_is_the_one_that_holds_the_thread() {
+        let threads = Rc::new(HeldThreads::default());
+        let _held = threads.hold(response(1, 1, 0));
+        let mark = |last: u8| Network::of([10, 0, 0, last].into()).mark();
+        let victim = |from: u8, idle| {
+            let waits = Waits { elsewhere: Some(mark(from)), ..Waits::default() };
+            threads.victim(1, waits, |_| Some(idle)).map(|held| held.id)
+        };
+        assert_eq!((victim(2, 0), victim(1, 0)), (Some(1), None));
+        // It does not read at all.
+        assert_eq!(victim(1, STANDSTILL), Some(1));
     }
 
     #[test]

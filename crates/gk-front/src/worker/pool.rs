@@ -1,5 +1,7 @@
 //! A process group's workers and the queue in front of them. A request holds a [`Permit`] from the choice of a worker until its
-//! frame is written. The decisions are made in `dispatcher`; here tasks wait for them.
+//! frame is written. The decisions are made in `dispatcher`; here tasks wait for them. `relief`: whose response ends so that others get a thread.
+
+mod relief;
 
 use gk_wire::log::Level;
 use gk_wire::queue::QueueFigures;
@@ -19,7 +21,7 @@ use crate::process::clock::Clock;
 use crate::worker::dispatcher::{Arrival, Candidate, Dispatcher, PoolLimits, QueueRefusal};
 use crate::worker::exchange::Exchange;
 use crate::worker::head::{self, RequestExtras};
-use crate::worker::held::{HeldResponse, Origin, Waits};
+use crate::worker::held::Origin;
 use crate::worker::link::pulse::Sign;
 use crate::worker::link::{Link, LinkState};
 use crate::worker::profiles::NumberedProfile;
@@ -203,7 +205,7 @@ impl Pool {
     /// A permit, if the request need not wait. `again`: see [`Pool::acquire`]; `now`: of [`Clock::micros`]; `client`: its address.
     pub fn try_acquire(&self, again: bool, now: u64, client: Option<IpAddr>) -> Option<Permit> {
         let held = &self.share.held;
-        if !held.is_empty() && held.is_barred(client, self.dispatcher.borrow().threads()) {
+        if !held.is_empty() && held.is_barred(client, self.share_of_threads()) {
             return None;
         }
         let link = self.dispatcher.borrow().try_reserve(again, now)?;
@@ -245,7 +247,7 @@ impl Pool {
     /// Gives the places that workers have free to the queue.
     pub fn pump(&self) {
         while !self.dispatcher.borrow().is_empty() {
-            let threads = self.dispatcher.borrow().threads();
+            let threads = self.share_of_threads();
             let held = &self.share.held;
             let (barred, last) =
                 (|client| held.is_barred(client, threads), |client| held.is_penitent(client));
@@ -275,45 +277,6 @@ impl Pool {
     pub async fn room(&self) {
         self.room_awaited.set(true);
         self.room_came.notified().await;
-    }
-
-    /// A response that is to be cut off, because those that hold request threads for their clients leave none to requests that wait.
-    fn relieve(&self) -> Option<HeldResponse> {
-        let (held, now) = (&self.share.held, self.now());
-        held.forgive(now);
-        let mut dispatcher = self.dispatcher.borrow_mut();
-        if dispatcher.is_empty() {
-            return None;
-        }
-        let threads = dispatcher.threads();
-        let other = dispatcher.first(|client| held.is_barred(client, threads));
-        let others = other.and_then(|request| dispatcher.wait_of(request, now));
-        let waits = Waits { others, any: Some(dispatcher.longest_wait(now)) };
-        // The end of one at a worker that takes no more requests frees no thread for them.
-        let open = |link: &&Rc<Link>, held: &HeldResponse| link.info.worker == held.worker && link.is_open();
-        let idle = |held: &HeldResponse| {
-            let link = dispatcher.workers().iter().find(|link| open(link, held))?;
-            link.stands_still(held)
-        };
-        let response = held.victim(threads, waits, idle)?;
-        held.punish(&response, now);
-        Some(response)
-    }
-
-    /// Counts and logs a response that is cut off.
-    fn note_given_up(&self, response: &HeldResponse) {
-        let Some(count) = self.given_up.note() else { return };
-        let address = response.origin.address.map(|address| address.to_string());
-        let text = format!(
-            "a response was cut off: it is above response-spool-size= or what one client address may have of GilkeeperResponseSpool, \
-             its client held a request thread of process group '{}' for {:.1} s and does not read on, no thread was left, and \
-             requests of others waited (request {}, worker {}; {count} were so far)",
-            self.name,
-            self.now().saturating_sub(response.since) as f64 / 1_000.0,
-            response.origin.request,
-            response.worker,
-        );
-        crate::note_code(Level::Error, "GK0025", address.as_deref(), &text);
     }
 
     /// Takes requests away from workers that do not run, while another one does.
@@ -353,6 +316,7 @@ impl Pool {
         self.look_at_workers();
         // A worker in which no request ends loses its room, and gets it back, by the clock and not by an event.
         self.pump();
+        self.tell_waits();
         let given_up = if self.share.held.is_empty() { None } else { self.relieve() };
         if let Some(response) = &given_up {
             self.note_given_up(response);

@@ -45,9 +45,19 @@ impl Guarded {
         self.idle.drain(first..).for_each(|thread| thread.unpark());
     }
 
-    /// Tells each front how busy the others keep this process, and those that wait for it that there is less.
+    /// Tells each front how busy the others keep this process and who waits there, and those that wait for it that there is less.
     fn tell_load(&mut self) {
         let all: u64 = self.links.iter().map(|(_, link)| link.held()).sum();
+        let waiting: Vec<(u64, u64)> = self
+            .links
+            .iter()
+            .map(|(front, link)| (*front, link.waits()))
+            .filter(|(_, mark)| *mark != 0)
+            .collect();
+        for (front, link) in &self.links {
+            let elsewhere = waiting.iter().find(|(other, _)| other != front);
+            link.tell_elsewhere(elsewhere.map_or(0, |(_, mark)| *mark));
+        }
         self.links.iter().for_each(|(_, link)| link.tell_load(all.saturating_sub(link.held())));
         let less = all < std::mem::replace(&mut self.load, all);
         if less || all == 0 {

@@ -2,7 +2,7 @@
 
 use super::{Link, LinkState};
 use crate::worker::balance::AHEAD_NANOS;
-use gk_wire::page::{LOAD, SERVICE, WANTED};
+use gk_wire::page::{ELSEWHERE, LOAD, SERVICE, WAITS, WANTED};
 use std::sync::atomic::Ordering;
 
 impl Link {
@@ -37,6 +37,16 @@ impl Link {
     pub fn load(&self) -> u32 {
         let others = self.watch.word(LOAD).load(Ordering::SeqCst);
         self.in_flight.get().saturating_add(u32::try_from(others).unwrap_or(u32::MAX))
+    }
+
+    /// Tells the other fronts, by the worker, of a client whose request waits in this one's queue; 0: there is none.
+    pub(crate) fn tell_waits(&self, mark: u64) {
+        self.watch.word(WAITS).store(mark, Ordering::Relaxed);
+    }
+
+    /// The mark of a client who waits for this worker at another front; 0: there is none.
+    pub(crate) fn elsewhere(&self) -> u64 {
+        self.watch.word(ELSEWHERE).load(Ordering::Relaxed)
     }
 
     /// Whether a request here would wait for a thread, and noticeably.

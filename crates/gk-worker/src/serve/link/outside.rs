@@ -80,6 +80,16 @@ impl Link {
         self.watch.word(page::LOAD).store(others, Ordering::SeqCst);
     }
 
+    /// The mark of a client whose request waits in the front's queue; 0: there is none.
+    pub(crate) fn waits(&self) -> u64 {
+        self.watch.word(page::WAITS).load(Ordering::Relaxed)
+    }
+
+    /// Tells the front of a client who waits at another one.
+    pub(crate) fn tell_elsewhere(&self, mark: u64) {
+        self.watch.word(page::ELSEWHERE).store(mark, Ordering::Relaxed);
+    }
+
     /// Tells the front, if it waits for it, that a request of another front has ended.
     pub(crate) fn tell_room(&self) {
         if self.watch.word(page::WANTED).swap(0, Ordering::SeqCst) != 0 {
