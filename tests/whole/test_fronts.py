@@ -178,6 +178,26 @@ def test_a_busy_worker_that_gave_requests_back_is_found_free_again(gilkeeper: St
         assert server.ask("/").status == 200
 
 
+def test_requests_that_a_busy_worker_gives_back_leave_the_queue_after_queue_timeout(gilkeeper: Start, tmp_path: Path) -> None:
+    """Met: a request went to the worker again as soon as it came back, so it was never in the queue when the time was looked at."""
+    options = ["{app}/wsgi.py", "--fronts", "2", "--processes", "1", "--threads", "2", "--queue-timeout", "3", "--log-level", "info"]
+    server = gilkeeper(application(tmp_path), arguments=options)
+    server.wait_workers(3)
+    # From now on the fronts know how long a request takes.
+    for _ in range(20):
+        assert server.ask("/").status == 200
+    statuses: list[int] = []
+    threads = [threading.Thread(target=lambda: statuses.append(server.ask("/slow").status)) for _ in range(8)]
+    try:
+        [one.start() for one in threads]
+        until(lambda: len(statuses) == 6, "all but those that run are refused", 30)
+        assert statuses == [503] * 6
+    finally:
+        (server.root / "app/go").touch()
+        [one.join() for one in threads]
+    assert statuses[6:] == [200, 200]
+
+
 def test_daemon_groups_stand_beside_the_embedded_one(gilkeeper: Start, tmp_path: Path) -> None:
     server = gilkeeper(application(tmp_path), BESIDE)
     server.wait_workers(3)

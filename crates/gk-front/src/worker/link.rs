@@ -83,7 +83,7 @@ pub struct Link {
     ordinal: Cell<u64>,
     /// Requests begun since the worker was last woken.
     batch: Cell<u32>,
-    /// The worker has returned requests, being busy with those of other fronts, and has not told of room since.
+    /// The worker has returned requests, as its threads are busy, and none has ended or told of room since.
     pub(super) rebuffed: Cell<bool>,
     /// Requests that the worker has not ended, with the permits that are not used yet.
     in_flight: Cell<u32>,

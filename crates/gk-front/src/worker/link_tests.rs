@@ -156,6 +156,23 @@ fn returned_requests_make_room_like_completed_ones() {
     assert_eq!(link.in_flight(), 0);
 }
 
+/// Met: what was given ahead to a worker with slow requests went back and forth, so `queue-timeout` never saw it in the queue.
+#[test]
+fn a_worker_that_returned_a_request_gets_none_ahead_until_one_ends() {
+    let (link, _sender, receiver) = link();
+    link.open();
+    receiver.watch().word(gk_wire::page::SERVICE).store(2_000_000_000, Ordering::Relaxed);
+    for _ in 0..3 {
+        assert!(link.has_room(0), "two threads, and one ahead");
+        link.reserve(0);
+    }
+    link.returned(1);
+    assert_eq!((link.in_flight(), link.has_room(0)), (2, false));
+    link.completed(1);
+    link.reserve(0);
+    assert!(link.has_room(0), "ahead again");
+}
+
 #[test]
 fn a_full_ring_keeps_the_rest_in_order() {
     let (link, _sender, mut receiver) = link();

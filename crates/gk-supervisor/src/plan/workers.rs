@@ -7,7 +7,7 @@ use super::liveness;
 use super::liveness::signs::Signs;
 use super::worker::{ReadyReport, WorkerHandle, WorkerState};
 use super::{Plan, seconds};
-use gk_config::site::ProcessGroup;
+use gk_config::site::{FRONTS, ProcessGroup};
 use gk_sys::signal::{SIGKILL, SIGTERM};
 use gk_wire::control::{FromWorker, ImportFailure, LinkFault, ToFront, ToWorker, What};
 use gk_wire::log::Level;
@@ -49,8 +49,7 @@ impl Plan {
             linked: false,
             shutdown_timeout: spec.shutdown_timeout,
             signs: Signs::default(),
-            longest_silence: (spec.deadlock_timeout > 0.0)
-                .then(|| seconds(spec.deadlock_timeout) + liveness::SLACK),
+            longest_silence: self.longest_silence(spec),
             gil_returned: None,
             reason: None,
             cut: None,
@@ -61,6 +60,15 @@ impl Plan {
         self.workers.insert(worker, handle);
         self.out.push(Action::SpawnWorker { worker, group: spec.name.clone(), configuration, generation });
         worker
+    }
+
+    /// The silence after which a process of that group is replaced. One of several fronts runs no application, so for it `GilkeeperFrontTimeout`
+    /// says this, as for the one front.
+    fn longest_silence(&self, spec: &ProcessGroup) -> Option<Duration> {
+        if spec.name == FRONTS {
+            return (self.front_timeout > 0.0).then(|| seconds(self.front_timeout));
+        }
+        (spec.deadlock_timeout > 0.0).then(|| seconds(spec.deadlock_timeout) + liveness::SLACK)
     }
 
     pub(super) fn worker_started(&mut self, worker: u64, pid: u32) {

@@ -11,8 +11,9 @@ impl Link {
         self.in_flight.get()
     }
 
-    /// Whether another request may go here now. Requests that the worker has from other fronts count, but each front may have one there,
-    /// unless it came back.
+    /// Whether another request may go here now. Requests that the worker has from other fronts count, but each front may have one there.
+    /// Once the worker has returned one, it gets no more than it has threads for, until a request ends there: what it returns again and
+    /// again would never be in the queue when `queue-timeout` is looked at.
     pub fn has_room(&self, now_micros: u64) -> bool {
         let own = self.in_flight.get();
         if self.state.get() != LinkState::Open || self.is_away() || own >= self.limit(now_micros) {
@@ -61,6 +62,9 @@ impl Link {
     }
 
     fn limit(&self, now_micros: u64) -> u32 {
+        if self.rebuffed.get() {
+            return self.info.threads.max(1);
+        }
         self.balance.borrow().limit(now_micros, self.in_flight.get(), self.service())
     }
 }

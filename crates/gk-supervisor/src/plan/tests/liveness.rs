@@ -115,3 +115,21 @@ fn a_silent_worker_is_told_and_replaced_when_its_own_watchdog_is_silent_as_well(
     let said = t.said();
     assert!(said.contains("stop 2 link_lost, signal 2 9, spawn 3 a c1 g1"), "{said}");
 }
+
+/// Met: with `GilkeeperFronts 2` a front was stopped, and its clients waited for five minutes.
+#[test]
+fn one_of_several_fronts_has_the_timeout_of_the_front() {
+    let several = ProcessGroup { embedded: true, ..group(gk_config::site::FRONTS, 2) };
+    let mut t = Table::start(outline_of(1, vec![several]), Duration::from_secs(100));
+    t.front_ready();
+    (1..=2).for_each(|worker| t.ready(worker));
+    t.said();
+    t.mute = vec![2];
+    t.pass(6.5);
+    assert_eq!(t.said(), "silent 2 for 5 s");
+    t.pass(7.0);
+    assert!(!t.said().contains("signal"));
+    t.pass(3.0);
+    let said = t.said();
+    assert!(said.contains("stop 2 link_lost, signal 2 9, spawn 3 fronts c1 g1"), "{said}");
+}
