@@ -14,7 +14,7 @@ use std::time::Duration;
 const HOPELESS: u64 = 3;
 
 /// Time that a front has to accept connections.
-const START: Duration = Duration::from_secs(60);
+pub(super) const START: Duration = Duration::from_secs(60);
 
 /// State of the front.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 use super::action::Action;
 use super::event::ProcessEnd;
 use super::fault;
+use super::front::START;
 use super::liveness;
 use super::liveness::signs::Signs;
 use super::worker::{ReadyReport, WorkerHandle, WorkerState};
@@ -45,7 +46,7 @@ impl Plan {
             about: None,
             failed: Vec::new(),
             partly: false,
-            deadline: (spec.startup_timeout > 0.0).then(|| now + seconds(spec.startup_timeout)),
+            deadline: self.longest_start(spec).map(|longest| now + longest),
             linked: false,
             shutdown_timeout: spec.shutdown_timeout,
             signs: Signs::default(),
@@ -60,6 +61,14 @@ impl Plan {
         self.workers.insert(worker, handle);
         self.out.push(Action::SpawnWorker { worker, group: spec.name.clone(), configuration, generation });
         worker
+    }
+
+    /// The time that a process of that group has to become ready. One of several fronts imports nothing, and has as long as the one front.
+    fn longest_start(&self, spec: &ProcessGroup) -> Option<Duration> {
+        if spec.name == FRONTS {
+            return (self.front_timeout > 0.0).then_some(START);
+        }
+        (spec.startup_timeout > 0.0).then(|| seconds(spec.startup_timeout))
     }
 
     /// The silence after which a process of that group is replaced. One of several fronts runs no application, so for it `GilkeeperFrontTimeout`
@@ -388,6 +397,9 @@ impl Plan {
     fn not_ready(&self, worker: u64, name: &str) -> String {
         let handle = self.workers.get(&worker);
         let limit = handle.and_then(|h| h.deadline?.checked_sub(h.started)).unwrap_or_default();
+        if handle.is_some_and(|h| h.group == FRONTS) {
+            return format!("{name} was not ready within {} s", limit.as_secs_f64());
+        }
         format!(
             "{name} was not ready within {} s (startup-timeout); the error log shows before this where its import was. Raise \
              startup-timeout= if the import needs longer",

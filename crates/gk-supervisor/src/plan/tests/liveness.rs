@@ -129,7 +129,20 @@ fn one_of_several_fronts_has_the_timeout_of_the_front() {
     assert_eq!(t.said(), "silent 2 for 5 s");
     t.pass(7.0);
     assert!(!t.said().contains("signal"));
-    t.pass(3.0);
+    t.pass(4.0);
     let said = t.said();
     assert!(said.contains("stop 2 link_lost, signal 2 9, spawn 3 fronts c1 g1"), "{said}");
+}
+
+/// Met: a reload waited for ever for a new front that was stopped while it started.
+#[test]
+fn one_of_several_fronts_that_does_not_become_ready_is_replaced() {
+    let several = ProcessGroup { embedded: true, startup_timeout: 0.0, ..group(gk_config::site::FRONTS, 1) };
+    let mut t = Table::start(outline_of(1, vec![several]), Duration::from_secs(100));
+    t.front_ready();
+    t.pass(59.0);
+    assert_eq!(t.states(), "1:starting");
+    t.pass(2.0);
+    assert_ne!(t.states(), "1:starting");
+    assert!(t.logged().contains("was not ready within 60 s"));
 }
