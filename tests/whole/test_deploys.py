@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from harness import until
+from harness import APPS, until
 from running import Gilkeeper, Wrk
 
 Start = Callable[..., Gilkeeper]
@@ -55,6 +56,26 @@ def test_ten_reloads_cost_no_request(gilkeeper: Start, tmp_path: Path) -> None:
         load = wrk.end()
     assert load.requests > 0 and (load.refused, load.socket_errors) == (0, 0), load.text
     until(lambda: len(server.pids()) == 4, "supervisor, front and two workers are left", 20)
+
+
+def test_a_group_that_a_reload_renames_serves_what_was_under_way(gilkeeper: Start) -> None:
+    """Met: a request whose body was still being sent got 503 after connect-timeout, as its group had no worker any more."""
+    conf = "WSGIDaemonProcess {0} threads=2 connect-timeout=1\nWSGIScriptAlias / ${{APP}}/probes.py process-group={0} application-group=%{{GLOBAL}}\n"
+    server = gilkeeper([APPS / "probes.py"], conf.format("before"))
+    server.wait_workers(1)
+    with socket.create_connection(("127.0.0.1", server.port), 60) as client:
+        client.sendall(b"POST /count-body HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 8\r\n\r\nhalf")
+        (server.root / "site.conf").write_text(conf.format("after"))
+        told = server.tell("reload")
+        assert told.returncode == 0, told.stderr
+        assert server.ask("/pid").status == 200
+        client.sendall(b"rest")
+        answer = b""
+        while block := client.recv(1 << 16):
+            answer += block
+    assert answer.startswith(b"HTTP/1.1 200 "), answer
+    # Nothing needs the old one any more.
+    server.wait_workers(1)
 
 
 @pytest.mark.of_daemon_mode("the connection ends with the process that serves it, and nobody can try its request again")

@@ -50,6 +50,7 @@ use crate::worker::share::{Bounds, Share, Space};
 
 pub use embedded::EmbeddedFronts;
 pub use site::CurrentSite;
+use site::EarlierSites;
 
 /// The result of routing, with the pool, profile and owner that this front has for it.
 pub struct RoutedRequest {
@@ -80,6 +81,8 @@ pub struct Front {
     pub clock: Clock,
     /// The site.
     pub current: RefCell<Rc<CurrentSite>>,
+    /// Sites before it, by which requests under way were routed.
+    earlier: EarlierSites,
     /// Whether lines of the error log about requests tell them apart.
     pub names_requests: NamesRequests,
     /// The listeners' addresses.
@@ -184,6 +187,7 @@ impl Front {
         let front = Rc::new(Self {
             clock,
             current: RefCell::new(Rc::new(current)),
+            earlier: EarlierSites::default(),
             names_requests: NamesRequests::default(),
             listeners,
             folder,
@@ -248,6 +252,7 @@ impl Front {
         before.logs.flush();
         self.lost_before.set(self.lost_before.get() + before.logs.lost());
         *self.current.borrow_mut() = Rc::new(current);
+        self.earlier.keep(&before);
         self.update_pools();
         Ok(())
     }

@@ -6,10 +6,10 @@ use gk_wire::certificates::Certificates;
 use http::StatusCode;
 use std::cell::RefCell;
 use std::os::fd::OwnedFd;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
-use super::RoutedRequest;
+use super::{Front, RoutedRequest};
 use crate::answer::files::disk::FileSystem;
 use crate::answer::files::recent::RecentFiles;
 use crate::answer::withheld::Withheld;
@@ -49,7 +49,34 @@ pub struct CurrentSite {
     pub(super) routes: RouteCache<Rc<RoutedRequest>>,
 }
 
+/// Sites that were in force before. Requests under way keep the one that routed them.
+#[derive(Default)]
+pub(super) struct EarlierSites(RefCell<Vec<Weak<CurrentSite>>>);
+
+impl EarlierSites {
+    /// Remembers one for as long as requests keep it.
+    pub(super) fn keep(&self, site: &Rc<CurrentSite>) {
+        let mut sites = self.0.borrow_mut();
+        sites.retain(|site| site.strong_count() > 0);
+        sites.push(Rc::downgrade(site));
+    }
+}
+
+impl Front {
+    /// Whether only requests under way need the workers of a group: the site in force does not have it, and one that routed them has.
+    pub fn is_left_over(&self, group: &str) -> bool {
+        let earlier = self.earlier.0.borrow();
+        !self.current().has_group(group)
+            && earlier.iter().filter_map(Weak::upgrade).any(|site| site.has_group(group))
+    }
+}
+
 impl CurrentSite {
+    /// Whether it has this process group.
+    fn has_group(&self, name: &str) -> bool {
+        self.compiled.site().groups.iter().any(|group| group.name == name)
+    }
+
     /// With what is made of a site: its logs, its paths, its TLS.
     pub(super) fn new(
         site: Site,

@@ -23,6 +23,8 @@ use crate::worker::sleep;
 
 /// Between two looks at whether every process group is served.
 const LOOK: Duration = Duration::from_secs(1);
+/// Time between two looks whether requests still need a group that is gone.
+const LEFT_OVER: Duration = Duration::from_millis(50);
 /// Longest wait for the pages to say so.
 const SHOWN: Duration = Duration::from_secs(2);
 
@@ -339,8 +341,22 @@ fn fault(ending: &LinkEnd) -> LinkFault {
     }
 }
 
-/// Takes a worker out of service once its requests are done.
-fn leave(front: &Front, link: &Link) {
+/// Takes a worker out of service once its requests are done. A group that a reload took out of the configuration has no other workers, so
+/// its own serve the requests that were routed to it before and wait or are still being sent; the supervisor bounds that.
+fn leave(front: &Rc<Front>, link: &Rc<Link>) {
+    if !front.is_left_over(&link.info.process_group) {
+        return leave_now(front, link);
+    }
+    let (front, link) = (Rc::clone(front), Rc::clone(link));
+    tokio::task::spawn_local(async move {
+        while front.is_left_over(&link.info.process_group) && link.state() == LinkState::Open {
+            tokio::time::sleep(LEFT_OVER).await;
+        }
+        leave_now(&front, &link);
+    });
+}
+
+fn leave_now(front: &Front, link: &Link) {
     link.drain();
     if let Some(pool) = front.pool(&link.info.process_group) {
         pool.check_workers();
