@@ -63,6 +63,27 @@ EMBEDDED = (
     "test_unix_sockets.py",
     "test_users.py",
 )
+# Of these, what also runs with two fronts. The rest looks for the one front, or adds up processes that are two more there.
+FRONTS = (
+    "test_behind_proxies.py",
+    "test_certificates.py",
+    "test_ends.py",
+    "test_files.py",
+    "test_forking.py",
+    "test_full_disk.py",
+    "test_large_bodies.py",
+    "test_limits.py",
+    "test_logs.py",
+    "test_looking_in.py",
+    "test_own_gil.py",
+    "test_request_ids.py",
+    "test_service_scripts.py",
+    "test_slow_readers.py",
+    "test_start_and_stop.py",
+    "test_supervision.py",
+    "test_tls.py",
+    "test_unix_sockets.py",
+)
 # The others, with the reason.
 NOT_IN_EMBEDDED = {
     "test_admin_tls.py": "the admin process speaks TLS, which has no clients of the application in either mode",
@@ -199,12 +220,12 @@ def compat(under_test: str, engine: str = "daemon") -> Ring:
     return Ring("compat-mod_wsgi", command, COMPAT, {"UNDER_TEST": "mod_wsgi"}, [venv(COMPAT), peers(), packages("curl")], nice=CASES)
 
 
-def whole_embedded() -> Ring:
-    """Cases of tests/whole whose servers run in embedded mode where the configuration has one process group."""
+def whole_of(engine: str) -> Ring:
+    """Cases of tests/whole whose servers run in embedded mode where the configuration has one process group, or with two fronts."""
     needs = [venv(COMPAT), applications("3.14"), packages("curl", "openssl", "nghttp2-client", "wrk", "prometheus", "haproxy", "nginx-light")]
     needs.append(packages("logrotate"))
-    chosen = ["-m", "not alone and not speed and not soak", *beside("loadgroup"), *EMBEDDED]
-    return Ring("whole-embedded", pytest(COMPAT, *chosen), WHOLE, of_gilkeeper("3.14", ENGINE="embedded"), needs, nice=CASES)
+    chosen = ["-m", "not alone and not speed and not soak", *beside("loadgroup"), *(EMBEDDED if engine == "embedded" else FRONTS)]
+    return Ring(f"whole-{engine}", pytest(COMPAT, *chosen), WHOLE, of_gilkeeper("3.14", ENGINE=engine), needs, nice=CASES)
 
 
 def whole(name: str, kind: str = "whole") -> Ring:
@@ -274,7 +295,7 @@ def rings() -> list[Ring]:
     """
     doc = Ring("doc", cargo("3.14", "test", "--doc", "--workspace"), ROOT, lane=Lane.BUILDS)
     lint = Ring("lint", [str(SCRIPTS / "lint")], ROOT, lane=Lane.BUILDS, nice=COMPILES, one=True)
-    engines = [compat("ours"), compat("ours", "embedded"), compat("ours", "fronts"), whole_embedded(), applications_ring("embedded")]
+    engines = [compat("ours"), compat("ours", "embedded"), compat("ours", "fronts"), whole_of("embedded"), whole_of("fronts"), applications_ring("embedded")]
     of_3_14 = [compat("mod_wsgi"), whole("3.14"), *engines, applications_ring(), containers(), documents(), browser(), rust("3.14"), doc]
     others = [ring for name in ("3.11", "3.14t", "3.15") for ring in (whole(name), rust(name))]
     return [*of_3_14, *others, wheels(), lint, whole("3.14", "alone"), browser("alone")]

@@ -70,10 +70,10 @@ class Gilkeeper(harness.Server):
         return json.loads(told.stdout)
 
     def workers(self, group: str | None = None) -> list[int]:
-        """The pids of the workers that are ready; without `group`, of those that run an application."""
-        found = self.status()["workers"]
-        wanted = (lambda name: name != FRONTS) if group is None else (lambda name: name == group)
-        return [one["pid"] for one in found if one["state"] == "ready" and wanted(one["process_group"])]
+        """The pids of the workers that are ready. Without `group` the fronts that ENGINE has added are left out."""
+        found = [one for one in self.status()["workers"] if one["state"] == "ready"]
+        left_out = FRONTS if harness.ENGINE == "fronts" and group is None else None
+        return [one["pid"] for one in found if group in (None, one["process_group"]) and one["process_group"] != left_out]
 
     def wait_workers(self, number: int) -> list[int]:
         return harness.until(lambda: len(found := self.workers()) == number and found, f"{number} workers are ready", 30)

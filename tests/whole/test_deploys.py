@@ -64,11 +64,11 @@ def test_a_group_that_a_reload_renames_serves_what_was_under_way(gilkeeper: Star
     server = gilkeeper([APPS / "probes.py"], conf.format("before"))
     server.wait_workers(1)
     with socket.create_connection(("127.0.0.1", server.port), 60) as client:
-        client.sendall(b"POST /count-body HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 8\r\n\r\nhalf")
+        client.sendall(b"POST /echo HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 8\r\n\r\nhalf")
         (server.root / "site.conf").write_text(conf.format("after"))
         told = server.tell("reload")
         assert told.returncode == 0, told.stderr
-        assert server.ask("/pid").status == 200
+        assert server.ask("/where").json["process_group"] == "after"
         client.sendall(b"rest")
         answer = b""
         while block := client.recv(1 << 16):

@@ -32,9 +32,15 @@ pub const LOAD: usize = 4;
 pub const WANTED: usize = 5;
 
 /// Index of `waits`: the mark of the client whose request has waited in this front's queue long enough for a slow reader to give way; 0:
-/// nobody has. Written by the front a few times a second, read by the worker for the other fronts' [`ELSEWHERE`].
+/// nobody has. Written by the front a few times a second; the worker passes it on as [`WAITS_ELSEWHERE`].
 pub const WAITS: usize = 6;
 
-/// Index of `elsewhere`: the mark of such a client of another front, 0: there is none. Written by the worker, read by the front whose slow
-/// readers hold this worker's threads.
-pub const ELSEWHERE: usize = 7;
+/// Index of `holds`: the mark of the client whose slow reading holds this front's share of the threads, or did a moment ago; 0: none does.
+/// As [`WAITS`]; the worker passes it on as [`HOLDS_ELSEWHERE`].
+pub const HOLDS: usize = 7;
+
+/// Index of `waits elsewhere`: [`WAITS`] of another front, 0: of none. Written by the worker.
+pub const WAITS_ELSEWHERE: usize = 8;
+
+/// Index of `holds elsewhere`: [`HOLDS`] of another front, 0: of none. Written by the worker.
+pub const HOLDS_ELSEWHERE: usize = 9;

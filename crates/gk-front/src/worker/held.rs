@@ -130,6 +130,12 @@ impl HeldThreads {
         awaited.then(|| longest(&|_, idle| idle >= STANDSTILL)).flatten()
     }
 
+    /// The mark of a network that holds all of so many `threads`, or that does penance.
+    pub fn mark(&self, threads: u32) -> Option<u64> {
+        let penitent = || self.penitents.borrow().keys().next().copied();
+        self.full(threads).or_else(penitent).map(Network::mark)
+    }
+
     /// A network that holds all threads.
     fn full(&self, threads: u32) -> Option<Network> {
         let held = self.by_network.borrow();

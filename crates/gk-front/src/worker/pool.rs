@@ -205,7 +205,7 @@ impl Pool {
     /// A permit, if the request need not wait. `again`: see [`Pool::acquire`]; `now`: of [`Clock::micros`]; `client`: its address.
     pub fn try_acquire(&self, again: bool, now: u64, client: Option<IpAddr>) -> Option<Permit> {
         let held = &self.share.held;
-        if !held.is_empty() && held.is_barred(client, self.share_of_threads()) {
+        if !held.is_empty() && self.bar().holds_off(client) {
             return None;
         }
         let link = self.dispatcher.borrow().try_reserve(again, now)?;
@@ -247,10 +247,8 @@ impl Pool {
     /// Gives the places that workers have free to the queue.
     pub fn pump(&self) {
         while !self.dispatcher.borrow().is_empty() {
-            let threads = self.share_of_threads();
-            let held = &self.share.held;
-            let (barred, last) =
-                (|client| held.is_barred(client, threads), |client| held.is_penitent(client));
+            let bar = self.bar();
+            let (barred, last) = (|client| bar.holds_off(client), |client| bar.puts_last(client));
             let grant = self.dispatcher.borrow_mut().next_grant(self.clock.micros(), barred, last);
             let Some((waiting, link)) = grant else { return };
             waiting.settle(WaitState::Granted(link));
@@ -316,7 +314,7 @@ impl Pool {
         self.look_at_workers();
         // A worker in which no request ends loses its room, and gets it back, by the clock and not by an event.
         self.pump();
-        self.tell_waits();
+        self.tell_marks();
         let given_up = if self.share.held.is_empty() { None } else { self.relieve() };
         if let Some(response) = &given_up {
             self.note_given_up(response);

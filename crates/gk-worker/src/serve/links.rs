@@ -5,6 +5,7 @@
 //! Locks, in the order they may be taken: `guarded`, then those of a link.
 
 use crate::serve::link::{Job, Link};
+use gk_wire::page;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -48,15 +49,14 @@ impl Guarded {
     /// Tells each front how busy the others keep this process and who waits there, and those that wait for it that there is less.
     fn tell_load(&mut self) {
         let all: u64 = self.links.iter().map(|(_, link)| link.held()).sum();
-        let waiting: Vec<(u64, u64)> = self
-            .links
-            .iter()
-            .map(|(front, link)| (*front, link.waits()))
-            .filter(|(_, mark)| *mark != 0)
-            .collect();
-        for (front, link) in &self.links {
-            let elsewhere = waiting.iter().find(|(other, _)| other != front);
-            link.tell_elsewhere(elsewhere.map_or(0, |(_, mark)| *mark));
+        for (word, elsewhere) in [(page::WAITS, page::WAITS_ELSEWHERE), (page::HOLDS, page::HOLDS_ELSEWHERE)]
+        {
+            let marks = self.links.iter().map(|(front, link)| (*front, link.word(word)));
+            let marks: Vec<(u64, u64)> = marks.filter(|(_, mark)| *mark != 0).collect();
+            for (front, link) in &self.links {
+                let other = marks.iter().find(|(other, _)| other != front);
+                link.set_word(elsewhere, other.map_or(0, |(_, mark)| *mark));
+            }
         }
         self.links.iter().for_each(|(_, link)| link.tell_load(all.saturating_sub(link.held())));
         let less = all < std::mem::replace(&mut self.load, all);

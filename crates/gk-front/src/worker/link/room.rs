@@ -2,7 +2,7 @@
 
 use super::{Link, LinkState};
 use crate::worker::balance::AHEAD_NANOS;
-use gk_wire::page::{ELSEWHERE, LOAD, SERVICE, WAITS, WANTED};
+use gk_wire::page::{HOLDS, HOLDS_ELSEWHERE, LOAD, SERVICE, WAITS, WAITS_ELSEWHERE, WANTED};
 use std::sync::atomic::Ordering;
 
 impl Link {
@@ -40,14 +40,16 @@ impl Link {
         self.in_flight.get().saturating_add(u32::try_from(others).unwrap_or(u32::MAX))
     }
 
-    /// Tells the other fronts, by the worker, of a client whose request waits in this one's queue; 0: there is none.
-    pub(crate) fn tell_waits(&self, mark: u64) {
-        self.watch.word(WAITS).store(mark, Ordering::Relaxed);
+    /// Tells the other fronts, by the worker, the marks of a client who waits here and of one who holds threads here; 0: there is none.
+    pub(crate) fn tell_marks(&self, waits: u64, holds: u64) {
+        self.watch.word(WAITS).store(waits, Ordering::Relaxed);
+        self.watch.word(HOLDS).store(holds, Ordering::Relaxed);
     }
 
-    /// The mark of a client who waits for this worker at another front; 0: there is none.
-    pub(crate) fn elsewhere(&self) -> u64 {
-        self.watch.word(ELSEWHERE).load(Ordering::Relaxed)
+    /// What other fronts told in this way, of clients who wait for this worker and who hold its threads.
+    pub(crate) fn marks_elsewhere(&self) -> (u64, u64) {
+        let told = |index| self.watch.word(index).load(Ordering::Relaxed);
+        (told(WAITS_ELSEWHERE), told(HOLDS_ELSEWHERE))
     }
 
     /// Whether a request here would wait for a thread, and noticeably.

@@ -80,14 +80,14 @@ impl Link {
         self.watch.word(page::LOAD).store(others, Ordering::SeqCst);
     }
 
-    /// The mark of a client whose request waits in the front's queue; 0: there is none.
-    pub(crate) fn waits(&self) -> u64 {
-        self.watch.word(page::WAITS).load(Ordering::Relaxed)
+    /// A word of the page that the front writes for the other fronts.
+    pub(crate) fn word(&self, index: usize) -> u64 {
+        self.watch.word(index).load(Ordering::Relaxed)
     }
 
-    /// Tells the front of a client who waits at another one.
-    pub(crate) fn tell_elsewhere(&self, mark: u64) {
-        self.watch.word(page::ELSEWHERE).store(mark, Ordering::Relaxed);
+    /// Writes a word of the page that is about the other fronts.
+    pub(crate) fn set_word(&self, index: usize, value: u64) {
+        self.watch.word(index).store(value, Ordering::Relaxed);
     }
 
     /// Tells the front, if it waits for it, that a request of another front has ended.
