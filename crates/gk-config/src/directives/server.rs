@@ -88,7 +88,7 @@ pub const ROWS: &[Directive] = &[
             (`WSGITrustedProxies`, `RemoteIPInternalProxy`, `RemoteIPTrustedProxy`) and Unix sockets have no limit. 0 means no \
             limit for all."),
     Directive::honoured("GilkeeperFrontTimeout", "seconds", GLOBAL, ONE, front_timeout)
-        .default("15").ours().doc("The time without a sign of life after which the front, or its admin process, is replaced; 0 means never. A front \
+        .default("15").ours().doc("The time without a sign of life after which the front, each of several fronts, or the admin process is replaced; 0 means never. A front \
             in a debugger is left alone."),
     Directive::honoured("GilkeeperKeepTrying", "On|Off", GLOBAL, ONE, keep_trying)
         .default("Off").ours().doc("Continues when no process of a group could import its applications at the start. Off: the server prints why and \
