@@ -225,7 +225,7 @@ def test_load_says_what_is_wrong() -> None:
         (["https://x/"], "https is not spoken here"),
         (["http://127.0.0.1:1/"], "no connection to 127.0.0.1:1"),
         (["http://127.0.0.1/", "--header", "X"], "`X` is no header"),
-        (["http://127.0.0.1/", "--rate", "many"], "--rate: a number"),
+        (["http://127.0.0.1/", "--rate", "many"], "--rate takes a number from 0.01"),
         (["http://127.0.0.1/", "--replay", "/no/such.log"], "/no/such.log cannot be read"),
     ):
         told = subprocess.run([harness.gilkeeper(), "load", *arguments], capture_output=True, text=True, stdin=subprocess.DEVNULL)

@@ -86,7 +86,7 @@ def test_kills_under_load_cost_no_get(gilkeeper: Start, tmp_path: Path) -> None:
     with Wrk(f"http://127.0.0.1:{server.port}/") as wrk:
         until(lambda: len(server.access()) > 100, "the load has begun")
         # Three, and more if all of them met a worker without a request.
-        while kills < 3 or (retried == 0 and kills < 10):
+        while kills < 3 or (retried == 0 and kills < 30):
             server.wait_workers(2)
             status = server.status()
             has = status["front"]["in_flight"]
