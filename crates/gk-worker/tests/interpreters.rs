@@ -14,12 +14,10 @@ use support::{Front, profile, with_other_setup};
 const APPS: &str = r#"
 import mmap, os, sys
 import gilkeeper
-path = os.path.join(os.path.dirname(__file__), "shared")
-if not os.path.exists(path):
-    with open(path, "wb") as file:
-        file.write(bytes(16))
-file = open(path, "r+b")
-shared = mmap.mmap(file.fileno(), 16)
+# Nothing is cut off: another interpreter may have written to it already.
+file = os.open(os.path.join(os.path.dirname(__file__), "shared"), os.O_RDWR | os.O_CREAT)
+os.ftruncate(file, 16)
+shared = mmap.mmap(file, 16)
 
 def application(environ, start_response):
     start_response("200 OK", [])
