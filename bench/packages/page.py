@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from agreement import agreement
+from table import PACKAGES, Package
 
 HEAD = """# Packages in each mode
 
@@ -41,13 +42,36 @@ TITLES = {"first": "sub-interpreter", "second": "a second one", "own-gil": "own 
 
 def page(order: list[str], stored: dict[str, dict[str, dict[str, Any]]], present: str) -> str:
     """The page, of the rows of each CPython by the name that scripts/pythons has for it; one without rows has the part of the present page."""
-    text = [HEAD.rstrip()]
+    text = [HEAD.rstrip(), modules(PACKAGES)]
     for name, rows in stored.items():
         others = [other for also, other in stored.items() if also != name]
         rows = {package: row | none_for(row, [other[package] for other in others if package in other]) for package, row in rows.items()}
         part = table(name, order, rows) if rows else of_page(name, present)
         text += [part.rstrip()] if part else []
     return "\n\n".join(text) + "\n"
+
+
+# Modules that several distributions share: the names below them tell these apart.
+SHARED = ("google", "opentelemetry", "ruamel", "zope")
+
+
+def imported(package: Package) -> list[str]:
+    """The modules that a package is imported as, without those within them."""
+    found = re.match(r"(?:import|from) ([\w., ]+?)(?: import .*)?$", package.imports)
+    names = [name.strip().split(".") for name in found[1].split(",")] if found else []
+    return sorted({".".join(parts[: 2 if parts[0] in SHARED else 1]) for parts in names})
+
+
+def modules(packages: list[Package]) -> str:
+    """The table of the modules that do not have their package's name."""
+    plain = re.compile(r"[-_.]").sub
+    rows = [
+        f"| {module} | {package.name} |"
+        for package in packages
+        for module in imported(package)
+        if plain("-", module).lower() != plain("-", package.name.partition("[")[0]).lower()
+    ]
+    return "\n".join(["Where the module to import has another name than the package:", "", "| module | package |", "|---|---|", *sorted(rows, key=str.lower)])
 
 
 def none_for(row: dict[str, Any], others: list[dict[str, Any]]) -> dict[str, Any]:

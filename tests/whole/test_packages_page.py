@@ -12,8 +12,8 @@ import pytest
 sys.path.insert(0, str(harness.REPOSITORY / "bench/packages"))
 import by_mode  # noqa: E402
 from by_mode import Kept, NoWheel, one  # noqa: E402
-from page import page  # noqa: E402
-from table import Package  # noqa: E402
+from page import modules, page  # noqa: E402
+from table import PACKAGES, Package  # noqa: E402
 
 PACKAGE = Package("lxml", "from lxml import etree", "pass")
 ROW = {"date": "2026-11-29", "cpython": "3.14.7", "version": "6.1.3", "cells": {"first": "works", "second": "does not load"}}
@@ -82,3 +82,11 @@ def test_an_old_release_that_does_not_import_is_no_wheel() -> None:
     rows = {"numpy": ROW, "lxml": old}
     assert "| lxml | no wheel |" in page(["lxml", "numpy"], {"3.14": {"lxml": ROW}, "3.15": rows}, "")
     assert "| lxml | 0.1 | not in the main" in page(["lxml", "numpy"], {"3.14": {"lxml": {**ROW, "version": "0.1"}}, "3.15": rows}, "")
+
+
+def test_the_page_has_the_modules_that_are_not_named_like_their_package() -> None:
+    rows = modules(PACKAGES).splitlines()
+    assert {"| yaml | PyYAML |", "| PIL | pillow |", "| google.protobuf | protobuf |", "| bson | pymongo |"} <= set(rows)
+    # The same but for case, dots and dashes.
+    assert not [row for row in rows if row.startswith(("| zope.interface", "| charset_normalizer", "| flask", "| lxml"))]
+    assert modules(PACKAGES) in (harness.REPOSITORY / "docs/reference/packages.md").read_text()
