@@ -115,6 +115,26 @@ def test_the_application_may_keep_its_lazy_imports(gilkeeper: Start, tmp_path: P
     assert server.ask("/").body == b"first before"
 
 
+@pytest.mark.parametrize(
+    ("lines", "mode"),
+    [
+        ("GilkeeperEmbedded On\nGilkeeperLazyImports application\n", "application"),
+        ("GilkeeperLazyImports application\nGilkeeperEmbedded On lazy-imports=eager\n", "eager"),
+        ("GilkeeperLazyImports application\n", "application"),
+    ],
+    ids=["embedded", "embedded-own", "daemon"],
+)
+def test_a_directive_does_without_a_declared_group(gilkeeper: Start, tmp_path: Path, lines: str, mode: str) -> None:
+    """Reported: embedded mode without WSGIDaemonProcess could not leave lazy imports to the application."""
+    (tmp_path / "deployed.py").write_text(SCRIPT)
+    (tmp_path / "release.py").write_text('NAME = b"first"\n')
+    conf = f"{lines}WSGIPythonPath ${{APP}}\nWSGIScriptAlias / ${{APP}}/deployed.py application-group=one\n"
+    server = gilkeeper([tmp_path], conf)
+    server.wait_workers(1)
+    assert f"(lazy-imports={mode}) in: default" in server.tell("status").stdout
+    assert server.ask("/").body == (b"first in the request" if mode == "application" else b"first before")
+
+
 @pytest.mark.skipif(PYTHON.endswith("t"), reason="without a GIL no frame of another thread is read")
 @pytest.mark.parametrize("mode", [mode for mode in HERE_MODES if mode != "free-threading"])
 def test_a_lazy_import_under_way_has_a_name(gilkeeper: Start, tmp_path: Path, mode: str) -> None:

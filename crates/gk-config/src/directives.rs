@@ -2,7 +2,7 @@
 //! a new directive is one row in one of them.
 
 pub mod access;
-mod daemon_process;
+pub(crate) mod daemon_process;
 pub mod directive;
 mod interpreter;
 mod logging;

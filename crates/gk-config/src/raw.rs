@@ -47,6 +47,10 @@ pub struct Raw {
     pub supervision: Supervision,
     /// Embedded mode.
     pub embedded: RawEmbedded,
+    /// `GilkeeperLazyImports` with its word.
+    pub lazy_imports: Option<(String, Word)>,
+    /// The word of `lazy-imports=` of each group that has it, by the group's name.
+    pub lazy_words: BTreeMap<String, Word>,
     /// Daemon process groups with the word that names each.
     pub groups: Vec<(ProcessGroup, Word)>,
     /// Main server first.
@@ -94,6 +98,8 @@ pub struct RawEmbedded {
     pub on: Option<Word>,
     /// It is `Beside`.
     pub beside: bool,
+    /// The options of `GilkeeperEmbedded` as a group, for the one that no `WSGIDaemonProcess` declares, and their words.
+    pub options: Option<(ProcessGroup, Vec<Word>)>,
     /// `GilkeeperFronts`: its word and the number, 0 for `auto`.
     pub fronts: Option<(Word, u32)>,
     /// `WSGIRestrictEmbedded On`: its word.

@@ -45,6 +45,11 @@ pub fn resolve(
     embedded::check(&raw, journal);
     for (group, _) in &mut raw.groups {
         inherit_python(group, &raw.python);
+        if let Some((lazy, _)) =
+            raw.lazy_imports.as_ref().filter(|_| !raw.lazy_words.contains_key(&group.name))
+        {
+            group.lazy_imports.clone_from(lazy);
+        }
     }
     check_group_uses(&raw, journal);
     check_services(&raw, journal);

@@ -120,8 +120,10 @@ process_group! {
 
     /// Imports that an application declares lazy (CPython 3.15). `eager` runs them like ordinary imports, so a module that
     /// cannot be imported is noticed before the first request. `application` leaves them to CPython: the first use imports,
-    /// usually during a request.
-    lazy_imports: String = "eager".to_owned(), "lazy-imports", row(Kind::Choice(&["eager", "application"])).ours().serve(PYTHON);
+    /// usually during a request. `GilkeeperLazyImports` sets it for all groups without this option.
+    lazy_imports: String = "eager".to_owned(), "lazy-imports", row(Kind::Choice(&["eager", "application"])).ours().serve(PYTHON)
+        .serve_help("Imports that the application declares lazy (CPython 3.15) run where they stand, so that a module that cannot be \
+            imported is noticed before the first request (`eager`), or at the first use (`application`).");
 
     /// Requires that scripts of this group belong to this user and are writable by nobody else; requests for other scripts
     /// get 403.

@@ -1,4 +1,5 @@
-//! WSGIDaemonProcess: reads its options by their rows in gk_options, and checks what must hold between them.
+//! WSGIDaemonProcess: reads its options by their rows in gk_options, and checks what must hold between them. GilkeeperEmbedded has the same
+//! options.
 
 use super::directive::{Applied, Scope, Status};
 use super::raw::Need;
@@ -31,19 +32,31 @@ pub fn declare(scope: &mut Scope, words: &[Word]) -> Applied {
             failed.get_or_insert(complaint);
         }
     }
-    check(&mut group, word)?;
+    check(&group, word)?;
+    complete(&mut group);
     // A group with a bad option is still declared, so that its uses are not reported as well.
     scope.raw.groups.push((group, word.clone()));
     failed.map_or(Ok(()), Err)
 }
 
+/// The options of a group that is made and named later: those of `GilkeeperEmbedded`.
+pub fn options(scope: &mut Scope, words: &[Word]) -> Result<ProcessGroup, Complaint> {
+    let mut group = ProcessGroup::named("");
+    for word in words {
+        option(scope, &mut group, word)?;
+    }
+    check(&group, &words[0])?;
+    Ok(group)
+}
+
 fn option(scope: &mut Scope, group: &mut ProcessGroup, word: &Word) -> Applied {
+    let directive = scope.name;
     let Some((key, text)) = key_value(word) else {
-        let message = format!("an option of WSGIDaemonProcess is written key=value, not `{}`", word.text);
+        let message = format!("an option of {directive} is written key=value, not `{}`", word.text);
         return Err(Complaint::error(message).at(word));
     };
     let Some(row) = OPTIONS.iter().find(|row| row.name == key) else {
-        let complaint = Complaint::error(format!("WSGIDaemonProcess has no option `{key}`")).at(word);
+        let complaint = Complaint::error(format!("{directive} has no option `{key}`")).at(word);
         let near = nearest::nearest(&key, OPTIONS.iter().map(|row| row.name));
         return Err(match near {
             _ if key == "root" => complaint.hint("did you mean `chroot=`?"),
@@ -74,6 +87,9 @@ fn option(scope: &mut Scope, group: &mut ProcessGroup, word: &Word) -> Applied {
         return Err(Complaint::error("script-user= and script-group= exclude each other").at(word));
     }
     needs(scope, row.name, &value, word);
+    if row.name == "lazy-imports" {
+        scope.raw.lazy_words.insert(group.name.clone(), word.clone());
+    }
     (row.set)(group, value);
     group.multiprocess |= row.name == "processes";
     Ok(())
@@ -93,8 +109,8 @@ fn needs(scope: &mut Scope, option: &str, value: &Value, word: &Word) {
     }
 }
 
-/// Checks and completes the options that depend on each other.
-fn check(group: &mut ProcessGroup, word: &Word) -> Applied {
+/// Completes the options that depend on others or on the name.
+pub fn complete(group: &mut ProcessGroup) {
     if let Some(title) = &group.display_name {
         group.display_name = Some(title.replace("%{GROUP}", &format!("(wsgi:{})", group.name)));
     }
@@ -104,6 +120,10 @@ fn check(group: &mut ProcessGroup, word: &Word) -> Applied {
     if group.response_buffer_size == 0 {
         group.response_buffer_size = ProcessGroup::default().response_buffer_size;
     }
+}
+
+/// Checks what must hold between options.
+fn check(group: &ProcessGroup, word: &Word) -> Applied {
     if group.maximum_requests_jitter > 0 && group.maximum_requests == 0 {
         let message = "maximum-requests-jitter= needs maximum-requests=";
         return Err(Complaint::error(message).at(word));

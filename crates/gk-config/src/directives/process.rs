@@ -35,14 +35,16 @@ pub const ROWS: &[Directive] = &[
         "front and workers share a socket pair that has no name in the file system"),
     Directive::inert("WSGIAcceptMutex", "method", Contexts::GLOBAL,
         "the front hands each request to a free worker; workers do not compete for connections"),
-    Directive::honoured("GilkeeperEmbedded", "On|Off|Beside", Contexts::GLOBAL, Arity::exactly(1), embedded)
+    Directive::honoured("GilkeeperEmbedded", "On|Off|Beside [option=value …]", Contexts::GLOBAL, Arity::options(1), embedded)
         .default("Off").ours()
         .doc("Embedded mode: the processes of one process group accept connections and speak HTTP themselves, so no request \
             passes from one process to another. With `On`, this is the `WSGIDaemonProcess` group that has threads, or a group \
             named `default` if there is none. With `Beside`, every `WSGIDaemonProcess` stays a group in daemon mode, and the \
             embedded group runs beside them, as in mod_wsgi: it is `%{GLOBAL}`, its name is `global`, and it serves requests \
-            that select no other group. `StartServers`, `ThreadsPerChild` and `MaxRequestsPerChild` set processes, threads and \
-            requests of an embedded group that no `WSGIDaemonProcess` declares. `GilkeeperMaxConnections`, \
+            that select no other group. An embedded group that no `WSGIDaemonProcess` declares has its options here, the [same \
+            ones](../daemon-process-options.md) as there: `GilkeeperEmbedded On processes=2 request-timeout=60`. Where these do not say \
+            it, `StartServers`, `ThreadsPerChild` and `MaxRequestsPerChild` set its processes, threads and requests. \
+            `GilkeeperMaxConnections`, \
             `GilkeeperResponseMemory` and `GilkeeperResponseSpool` are divided among the processes. The guide's page \
             \"Embedded mode\" says what it costs."),
     Directive::honoured("GilkeeperFronts", "number|auto", Contexts::GLOBAL, Arity::exactly(1), fronts)
@@ -78,6 +80,22 @@ fn embedded(scope: &mut Scope, words: &[Word]) -> Applied {
         })
     };
     let on = beside || switched()?;
+    let options = &words[1..];
+    if let Some(word) = options.first().filter(|_| !on) {
+        let message = "GilkeeperEmbedded Off takes no options: no group is embedded";
+        return Err(Complaint::error(message).at(word).hint("write them behind WSGIDaemonProcess"));
+    }
+    scope.raw.lazy_words.remove("");
+    scope.raw.embedded.options = match options {
+        [] => None,
+        _ => Some((daemon_process::options(scope, options)?, options.to_vec())),
+    };
+    if scope.raw.embedded.options.as_ref().is_some_and(|(group, _)| group.service()) {
+        let message = "GilkeeperEmbedded takes no threads=0: the embedded group serves requests";
+        return Err(Complaint::error(message)
+            .at(&words[0])
+            .hint("give a service script a WSGIDaemonProcess"));
+    }
     scope.raw.embedded.on = on.then(|| words[0].clone());
     scope.raw.embedded.beside = beside;
     Ok(())

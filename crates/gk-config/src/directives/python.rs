@@ -24,6 +24,11 @@ pub const ROWS: &[Directive] = &[
         .default("random").doc("Seed of `hash()` for strings."),
     Directive::honoured("WSGIDontWriteBytecode", "On|Off", GLOBAL, Arity::exactly(1), dont_write_bytecode)
         .default("Off").doc("Writes no `.pyc` files."),
+    Directive::honoured("GilkeeperLazyImports", "eager|application", GLOBAL, Arity::exactly(1), lazy_imports)
+        .default("eager").ours()
+        .doc("Imports that an application declares lazy (CPython 3.15), in all groups without `lazy-imports=`, those of embedded \
+            mode included. `eager` runs them like ordinary imports, so a module that cannot be imported is noticed before the first \
+            request. `application` leaves them to CPython: the first use imports, usually during a request."),
     Directive::honoured("WSGIDestroyInterpreter", "On|Off", GLOBAL, Arity::exactly(1), destroy_interpreter)
         .default("On").doc("Off: processes exit without taking their interpreters down, so `atexit` functions do not run."),
     Directive::inert("WSGIPythonEggs", "directory", GLOBAL, "Python packages are no longer installed as eggs"),
@@ -79,6 +84,12 @@ fn hash_seed(scope: &mut Scope, words: &[Word]) -> Applied {
 
 fn dont_write_bytecode(scope: &mut Scope, words: &[Word]) -> Applied {
     scope.raw.python.dont_write_bytecode = values::switch(scope.name, &words[0], &words[0].text)?;
+    Ok(())
+}
+
+fn lazy_imports(scope: &mut Scope, words: &[Word]) -> Applied {
+    let word = values::one_of(scope.name, &words[0], &words[0].text, &["eager", "application"])?;
+    scope.raw.lazy_imports = Some((word, words[0].clone()));
     Ok(())
 }
 

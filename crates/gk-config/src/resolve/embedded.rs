@@ -3,9 +3,10 @@
 
 use crate::Surroundings;
 use crate::diagnostic::{Complaint, Journal};
+use crate::directives::daemon_process;
 use crate::raw::{Raw, RawEmbedded};
 use crate::site::{FRONTS, ProcessGroup};
-use crate::token::Word;
+use crate::token::{Word, key_value};
 
 /// The embedded group beside others: `%{GLOBAL}`.
 const GLOBAL: &str = "global";
@@ -31,7 +32,17 @@ pub fn choose(raw: &mut Raw, surroundings: &Surroundings, journal: &mut Journal)
     let Some((group, word)) = raw.groups.iter_mut().find(|(group, _)| !group.service()) else { return };
     group.embedded = true;
     if word.text.is_empty() {
-        count(&raw.embedded, group);
+        take_options(&raw.embedded, group);
+        if let Some(word) = raw.lazy_words.remove("") {
+            raw.lazy_words.insert(group.name.clone(), word);
+        }
+    } else if let Some((_, words)) = &raw.embedded.options {
+        let message = format!(
+            "the embedded group `{}` is declared by WSGIDaemonProcess, which has its options",
+            group.name
+        );
+        journal
+            .say(Complaint::error(message).at(&words[0]).hint("move the options of GilkeeperEmbedded there"));
     }
 }
 
@@ -44,12 +55,25 @@ fn add(raw: &mut Raw, name: &str, word: &Word, journal: &mut Journal) {
     raw.groups.insert(0, (ProcessGroup::named(name), Word::default()));
 }
 
-/// Apache's words for the processes, for the group that nobody declared.
-fn count(words: &RawEmbedded, group: &mut ProcessGroup) {
-    group.processes = words.processes.unwrap_or(group.processes);
-    group.multiprocess |= words.processes.is_some();
-    group.threads = words.threads.unwrap_or(group.threads);
-    group.maximum_requests = words.maximum_requests.unwrap_or(group.maximum_requests);
+/// The options of `GilkeeperEmbedded`, for the group that nobody declared, and where it has none, Apache's words for the processes.
+fn take_options(words: &RawEmbedded, group: &mut ProcessGroup) {
+    let mut given: &[Word] = &[];
+    if let Some((options, options_words)) = &words.options {
+        let name = std::mem::take(&mut group.name);
+        *group = ProcessGroup { name, embedded: true, ..options.clone() };
+        daemon_process::complete(group);
+        given = options_words;
+    }
+    let is_given = |name: &str| given.iter().filter_map(key_value).any(|(key, _)| key == name);
+    if let Some(number) = words.processes.filter(|_| !is_given("processes")) {
+        (group.processes, group.multiprocess) = (number, true);
+    }
+    if let Some(number) = words.threads.filter(|_| !is_given("threads")) {
+        group.threads = number;
+    }
+    if let Some(number) = words.maximum_requests.filter(|_| !is_given("maximum-requests")) {
+        group.maximum_requests = number;
+    }
 }
 
 /// With more than one front, the group whose processes they are: after all others, so that no request is given to it by default.
