@@ -305,7 +305,7 @@ fn doctor() -> Command {
         .arg(flag("factory").help("The callable is a factory: call it to get the application."))
         .arg(many(option("import", "MODULE", "Also import this module, as a request would; repeat the option for more.")))
         .arg(option("time-limit", "SECONDS", "Time limit for the import in each child process [default: 60 s]."))
-        .arg(option("explain", "PACKAGE", "Only print what was tried with this package (for packages that many applications use).").conflicts_with("script"))
+        .arg(option("explain", "PACKAGE", "Only print what was tried with this package, or with the package of this module (for packages that many applications use).").conflicts_with("script"))
 }
 
 /// Arguments of all commands that read a configuration.

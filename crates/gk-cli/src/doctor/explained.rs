@@ -5,6 +5,9 @@ use super::text::table;
 /// The page with a table for each CPython.
 const PAGE: &str = include_str!("../../../../docs/reference/packages.md");
 
+/// Head of the page's table of modules that do not have their package's name.
+const MODULES: &str = "| module | package |";
+
 /// The columns in front of those of the kinds of interpreter.
 const NAMES: usize = 2;
 
@@ -20,10 +23,20 @@ struct Tried<'a> {
     rows: Vec<Vec<&'a str>>,
 }
 
-/// The rows of a package; the error names it and others that its name is a part of.
-pub fn explained(package: &str) -> Result<String, String> {
+/// The rows of a package, which may be named by a module of it; the error names it and others that its name is a part of.
+pub fn explained(given: &str) -> Result<String, String> {
     let tables = tables(PAGE);
-    let wanted = plain(package);
+    // Behind a name, requirements have versions and conditions.
+    let name = given.trim().split(['<', '>', '=', '!', '~', ';', ' ']).next().unwrap_or_default();
+    if name.is_empty() {
+        return Err(format!("--explain takes the name of a package, such as lxml, not `{given}`"));
+    }
+    let is_package = |name: &str| {
+        let wanted = plain(name);
+        tables.iter().flat_map(|tried| &tried.rows).any(|row| is(row[0], &wanted))
+    };
+    let of_module = if is_package(name) { None } else { package_of(name, is_package) };
+    let wanted = plain(of_module.as_deref().unwrap_or(name));
     let mut columns: Vec<&str> = Vec::new();
     for name in tables.iter().flat_map(|tried| tried.head.iter().skip(NAMES)) {
         if !columns.contains(name) {
@@ -42,11 +55,31 @@ pub fn explained(package: &str) -> Result<String, String> {
             shown = Some((row[0], tried.when));
         }
     }
-    let Some((name, when)) = shown else { return Err(unknown(package, &tables)) };
-    let mut out = format!("{name} in each kind of interpreter. {when}\n\n");
+    let Some((shown, when)) = shown else { return Err(unknown(name, &tables)) };
+    let module = of_module.map(|_| format!("{name} is a module of {shown}.\n\n")).unwrap_or_default();
+    let mut out = format!("{module}{shown} in each kind of interpreter. {when}\n\n");
     table(&mut out, &rows);
     out.push_str("\nThe words: docs/reference/packages.md. Run `gilkeeper doctor SCRIPT` for the versions that you have.");
     Ok(out)
+}
+
+/// The package that a module belongs to, by the module's name or that of one around it.
+fn package_of(module: &str, is_package: impl Fn(&str) -> bool) -> Option<String> {
+    let (_, rest) = PAGE.split_once(MODULES)?;
+    let other_names: Vec<(&str, &str)> = rest
+        .lines()
+        .skip(2)
+        .map_while(|line| line.strip_prefix("| ")?.strip_suffix(" |")?.split_once(" | "))
+        .collect();
+    let ends = module.match_indices('.').map(|(at, _)| at).chain([module.len()]);
+    let around: Vec<&str> = ends.map(|end| &module[..end]).collect();
+    around.into_iter().rev().find_map(|name| {
+        let other = other_names.iter().find(|(module, _)| plain(module) == plain(name));
+        match other {
+            Some((_, package)) => Some((*package).to_owned()),
+            None => is_package(name).then(|| name.to_owned()),
+        }
+    })
 }
 
 fn unknown(package: &str, tables: &[Tried<'_>]) -> String {
@@ -115,6 +148,36 @@ mod tests {
             let told = explained(name).unwrap();
             assert!(told.starts_with(shown), "{told}");
             assert!(told.contains("own GIL"), "{told}");
+        }
+    }
+
+    /// Reported: `--explain lxml.etree` did not know it, although lxml is among the packages.
+    #[test]
+    fn a_package_is_found_by_its_modules() {
+        for (module, package) in [
+            ("lxml.etree", "lxml"),
+            ("yaml", "PyYAML"),
+            ("PIL.Image", "pillow"),
+            ("sklearn.linear_model", "scikit-learn"),
+            ("google.protobuf", "protobuf"),
+            ("google.protobuf.json_format", "protobuf"),
+            ("bson", "pymongo"),
+            ("opentelemetry.sdk.trace", "opentelemetry-sdk"),
+        ] {
+            let told = explained(module).unwrap();
+            let wanted = format!("{module} is a module of {package}.\n\n{package} in each kind");
+            assert!(told.starts_with(&wanted), "{module}: {told}");
+        }
+        assert!(explained("google.cloud").unwrap_err().starts_with("google.cloud is none of"));
+        assert!(explained("lxml==6.1.3").unwrap().starts_with("lxml in each kind"));
+        assert!(explained("psycopg[binary]>=3").unwrap().starts_with("psycopg[binary] in each kind"));
+    }
+
+    #[test]
+    fn a_name_is_asked_for() {
+        for nothing in ["", " ", "==1"] {
+            let told = explained(nothing).unwrap_err();
+            assert_eq!(told, format!("--explain takes the name of a package, such as lxml, not `{nothing}`"));
         }
     }
 
