@@ -25,7 +25,7 @@ use crate::surroundings::application::{self, NamedApplication};
 use crate::{Failure, print};
 use clap::ArgMatches;
 use event::Trial;
-use gk_config::express;
+use gk_config::{Surroundings, express, python_variables};
 use gk_supervisor::PythonRuntime;
 use gk_supervisor::python::{self, PythonBuild, Pythons};
 use gk_sys::signal::{SIGINT, SIGTERM, Signals};
@@ -33,7 +33,7 @@ use progress::Progress;
 use report::{Mode, Verdict};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -107,6 +107,27 @@ fn inherits_context(build: PythonBuild) -> bool {
     }
 }
 
+/// Refuses an environment in which this Python does not start, which would look like an application that cannot be imported.
+fn starts(
+    python: &Path,
+    build: PythonBuild,
+    environment: &BTreeMap<OsString, OsString>,
+    surroundings: &Surroundings,
+) -> Result<(), Failure> {
+    let value = |name: &str| environment.get(OsStr::new(name)).and_then(|value| value.to_str());
+    let known = gk_config::PythonBuild { minor: build.minor.into(), free_threaded: build.free_threaded };
+    match python_variables::refused(known, value, &Disk).first() {
+        None => Ok(()),
+        Some(refused) => Err(Failure::Input(format!(
+            "{}, with which {} (CPython {known}) does not start: {}; {}",
+            refused.subject(surroundings.file_of(refused.name)),
+            python.display(),
+            refused.why,
+            refused.hint()
+        ))),
+    }
+}
+
 /// Modes that this build does not have, with the reason.
 fn impossible(build: PythonBuild) -> Vec<(Mode, String)> {
     let mut found = Vec::new();
@@ -159,7 +180,7 @@ impl ExaminedApplication {
             .map_err(|e| Failure::Input(format!("the working directory cannot be determined: {e}")))?;
         let one = |name: &str| given.get_one::<String>(name).cloned();
         let many = |name: &str| given.get_many::<String>(name).into_iter().flatten().cloned();
-        let NamedApplication { options, variables } = application::named(given)?;
+        let NamedApplication { options, variables, surroundings } = application::named(given)?;
         let shown = options.script.clone();
         let (target, callable) =
             express::script(&shown, &|path| path.is_file(), &here).map_err(Failure::Input)?;
@@ -195,6 +216,7 @@ impl ExaminedApplication {
             gone.extend(["PYTHONHOME", "PYTHONEXECUTABLE"]);
         }
         environment.retain(|name, _| gone.iter().all(|gone| name != gone));
+        starts(&python, build, &environment, &surroundings)?;
         let limit = one("time-limit").unwrap_or_else(|| "60".to_owned());
         let limit =
             limit.parse::<u64>().ok().filter(|seconds| (1..=86_400).contains(seconds)).ok_or_else(|| {

@@ -27,7 +27,7 @@ pub use directives::walk::Used;
 pub use parse::{source, token};
 pub use resolve::interpreters::{FreeThreading, Interpreter};
 pub use site::measurements;
-pub use surroundings::{Machine, PythonBuild, Pythons, Surroundings};
+pub use surroundings::{Machine, PythonBuild, Pythons, Surroundings, python_variables};
 
 use diagnostic::{Diagnostic, Severity};
 use site::Site;

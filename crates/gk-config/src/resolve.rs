@@ -58,7 +58,7 @@ pub fn resolve(
     machine::count_processes(&mut raw, &builds, surroundings);
     let hosts = hosts::resolve(&raw, journal);
     let imports = imports::resolve(&raw, &hosts, source, journal);
-    modes::check(&raw, &imports, &builds, &surroundings.environment, journal);
+    modes::check(&raw, &imports, &builds, surroundings, source, journal);
     machine::check(&raw, source, surroundings, journal);
     if let Some((path, word)) = raw.log_config.take() {
         raw.python.log_config = log_config::read(&path, &word, source, journal);

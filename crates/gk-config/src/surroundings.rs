@@ -1,7 +1,9 @@
 //! The values that reading a configuration depends on and that a process would otherwise look up by itself.
 
+pub mod python_variables;
+
 use crate::site::ProcessGroup;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -16,6 +18,8 @@ pub struct Surroundings {
     pub default_server_root: Option<PathBuf>,
     /// The process environment, for `${VAR}` and `PassEnv`.
     pub environment: BTreeMap<String, String>,
+    /// The file that `--env-file` names and the variables that came from it.
+    pub env_file: Option<(String, BTreeSet<String>)>,
     /// Names defined on the command line.
     pub defines: BTreeMap<String, String>,
     /// Unknown directives are warnings in place of errors.
@@ -52,6 +56,13 @@ impl Pythons {
 
     pub(crate) fn build(&self, group: &ProcessGroup) -> Option<PythonBuild> {
         self.0.as_ref().and_then(|ask| ask(group))
+    }
+}
+
+impl Surroundings {
+    /// The file that a variable comes from, if it is not from the environment.
+    pub fn file_of(&self, variable: &str) -> Option<&str> {
+        self.env_file.as_ref().filter(|(_, names)| names.contains(variable)).map(|(file, _)| &**file)
     }
 }
 

@@ -3,6 +3,7 @@
 use super::{Disk, here};
 use crate::Failure;
 use clap::ArgMatches;
+use gk_config::Surroundings;
 use gk_config::express::layers::{Sources, gather};
 use gk_config::express::{self, ServeOptions};
 use std::collections::BTreeMap;
@@ -16,6 +17,8 @@ pub struct NamedApplication {
     pub options: ServeOptions,
     /// The variables of `--env-file`.
     pub variables: BTreeMap<String, String>,
+    /// The folder, the environment with these variables, and which are of the file.
+    pub surroundings: Surroundings,
 }
 
 /// Of a command line, which beats environment and files. A command may have only some of the options.
@@ -40,5 +43,5 @@ pub fn named(given: &ArgMatches) -> Result<NamedApplication, Failure> {
         let text = format!("name the application: a file, or package.module[:callable]{near}");
         return Err(Failure::Input(text));
     }
-    Ok(NamedApplication { options, variables })
+    Ok(NamedApplication { options, variables, surroundings })
 }

@@ -81,6 +81,7 @@ pub fn gather(
         given.lay_under(variables::entries(&added, Some(&name), beside_file)?);
         given.remarks.extend(variables::misspelt(&added, Some(&name)));
         surroundings.environment.extend(added.clone());
+        surroundings.env_file = Some((name, added.keys().cloned().collect()));
     }
     given.lay_under(files);
     Ok(added)
@@ -285,8 +286,8 @@ mod tests {
         let added = gather(&mut given, &source, &mut surroundings, Sources::All).unwrap();
         let wanted = [("B", "two words"), ("C", "x"), ("D", "")];
         assert_eq!(added, wanted.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
-        assert_eq!(surroundings.environment["A"], "0");
-        assert_eq!(surroundings.environment["B"], "two words");
+        assert_eq!(["A", "B"].map(|name| &*surroundings.environment[name]), ["0", "two words"]);
+        assert_eq!(["A", "B"].map(|name| surroundings.file_of(name)), [None, Some("x")]);
     }
 
     /// Reported: a file of variables that an editor of Windows had saved was refused. Met with a mark in front of its text.

@@ -4,7 +4,9 @@
 use super::interpreters::FreeThreading;
 use crate::diagnostic::{Complaint, Journal};
 use crate::directives::raw::Raw;
+use crate::python_variables::{self, Refused};
 use crate::site::{ImportScript, InterpreterOptions, ProcessGroup};
+use crate::source::Source;
 use crate::token::Word;
 use crate::{PythonBuild, Surroundings};
 use std::collections::BTreeMap;
@@ -45,7 +47,8 @@ pub fn check(
     raw: &Raw,
     imports: &[ImportScript],
     builds: &BTreeMap<String, PythonBuild>,
-    environment: &BTreeMap<String, String>,
+    surroundings: &Surroundings,
+    source: &dyn Source,
     journal: &mut Journal,
 ) {
     let groups: Vec<Group> = raw
@@ -57,8 +60,10 @@ pub fn check(
         })
         .collect();
     for group in &groups {
-        of_group(group, imports, environment, journal);
+        of_group(group, imports, &surroundings.environment, journal);
     }
+    variables(&groups, raw, surroundings, source, journal);
+    lazy_imports(&groups, raw, journal);
     for (index, word) in &raw.free_words {
         let named = |g: &&Group| g.group.free_threading.is_none() && g.cannot_be_free();
         let concerned = selected(&groups, &raw.interpreters[*index], named);
@@ -173,20 +178,64 @@ fn of_group(
     }
 }
 
-/// What the environment and the locale mean to CPython 3.15.
+/// Variables with which the Python of a group does not start: one message for each variable and reason.
+fn variables(
+    groups: &[Group],
+    raw: &Raw,
+    surroundings: &Surroundings,
+    source: &dyn Source,
+    journal: &mut Journal,
+) {
+    let mut found: Vec<(Refused, Vec<&Group>)> = Vec::new();
+    for group in groups {
+        let Some(build) = group.build else { continue };
+        let own = group.group.python.is_none() && group.group.python_home.is_none();
+        // The configuration sets some itself; the Python's home is that of the server's own.
+        let reaches = |name: &str| match name {
+            "PYTHONUTF8" => group.group.utf8_mode.is_none(),
+            "PYTHONHASHSEED" => raw.python.hash_seed.is_none(),
+            "PYTHONHOME" => own,
+            _ => true,
+        };
+        let value = |name: &str| surroundings.environment.get(name).filter(|_| reaches(name)).map(|v| &**v);
+        for refused in python_variables::refused(build, value, source) {
+            match found.iter_mut().find(|(other, _)| *other == refused) {
+                Some((_, concerned)) => concerned.push(group),
+                None => found.push((refused, vec![group])),
+            }
+        }
+    }
+    for (refused, concerned) in found {
+        let subject = refused.subject(surroundings.file_of(refused.name));
+        let message =
+            format!("{subject}, with which no Python of {} starts: {}", names(&concerned), refused.why);
+        journal.say(Complaint::error(message).at(concerned[0].word).hint(refused.hint()));
+    }
+}
+
+/// Says where lazy imports are left to a CPython that has none.
+fn lazy_imports(groups: &[Group], raw: &Raw, journal: &mut Journal) {
+    let without =
+        |g: &&Group| g.group.lazy_imports == "application" && g.build.is_some_and(|build| build.minor < 15);
+    let without: Vec<&Group> = groups.iter().filter(without).collect();
+    let message = |what: &str, concerned: &[&Group]| {
+        format!("{what} has no effect in {}: CPython has lazy imports from 3.15 on", names(concerned))
+    };
+    let (own, common): (Vec<&Group>, Vec<&Group>) =
+        without.into_iter().partition(|g| raw.lazy_words.contains_key(&g.group.name));
+    for group in own {
+        let message = message("lazy-imports=application", &[group]);
+        journal.say(Complaint::warning(message).partly().at(&raw.lazy_words[&group.group.name]));
+    }
+    if let Some((_, word)) = raw.lazy_imports.as_ref().filter(|_| !common.is_empty()) {
+        journal
+            .say(Complaint::warning(message("GilkeeperLazyImports application", &common)).partly().at(word));
+    }
+}
+
+/// What the locale means to CPython 3.15.
 fn of_newest(group: &Group, environment: &BTreeMap<String, String>, journal: &mut Journal) {
     let word = group.word;
-    // CPython ends at its start; then every worker would end like that.
-    if let Some(value) =
-        environment.get("PYTHON_LAZY_IMPORTS").filter(|value| !matches!(&***value, "" | "all" | "normal"))
-    {
-        let message = format!(
-            "PYTHON_LAZY_IMPORTS in the environment is `{value}`, with which no Python of {} starts",
-            names(&[group])
-        );
-        let hint = "take it out of the environment, or set it to all or normal; lazy-imports=eager needs no variable";
-        journal.say(Complaint::error(message).at(word).hint(hint));
-    }
     let locale = group.group.locale.as_ref().or(group.group.lang.as_ref());
     let other_charset = locale.and_then(|name| name.split_once('.')).is_some_and(|(_, charset)| {
         let charset = charset.split('@').next().unwrap_or_default();
