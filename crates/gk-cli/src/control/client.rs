@@ -10,12 +10,14 @@ use gk_wire::admin::{Answer, CONTROL_SOCKET, Command, LOCK_FILE, Status};
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// Longest wait for a status.
+/// Time after which a supervisor that has not answered a question is looked at.
 const PATIENCE: Duration = Duration::from_millis(1_500);
 /// Time without a word of `reload` or `stop` after which the supervisor is asked for a sign of life.
 const QUIET: Duration = Duration::from_secs(5);
+/// Longest wait for an answer of one that no signal has stopped: it comes late where a machine has too much to do.
+const BUSY: Duration = Duration::from_secs(9);
 /// Longest wait for each step of reading the admin pages' figures.
 const TELEMETRY: Duration = Duration::from_millis(400);
 
@@ -91,13 +93,24 @@ fn finish(outcome: Outcome) -> Result<i32, Failure> {
 
 /// The supervisor hangs or was stopped.
 fn silent(root: &Path) -> Failure {
-    let pid = std::fs::read_to_string(root.join(LOCK_FILE)).unwrap_or_default();
-    let pid = pid.trim();
-    let named = if pid.is_empty() { String::new() } else { format!(" (pid {pid})") };
-    Failure::Failed(format!(
-        "the supervisor{named} gives no sign of life for {} s: it hangs, or a signal has stopped it",
-        PATIENCE.as_secs_f64()
-    ))
+    let named = pid(root).map_or_else(String::new, |pid| format!(" (pid {pid})"));
+    let why = match is_stopped(root) {
+        true => ": a signal has stopped it, and SIGCONT lets it go on".to_owned(),
+        false => format!(" for {} s: it hangs, or the machine has far too much to do", BUSY.as_secs()),
+    };
+    Failure::Failed(format!("the supervisor{named} gives no sign of life{why}"))
+}
+
+/// The supervisor's, as it wrote it down.
+fn pid(root: &Path) -> Option<u32> {
+    std::fs::read_to_string(root.join(LOCK_FILE)).ok()?.trim().parse().ok()
+}
+
+/// Whether a signal or a debugger has stopped the supervisor: the state in /proc/PID/stat, see `proc_pid_stat(5)`.
+fn is_stopped(root: &Path) -> bool {
+    let stat = pid(root).and_then(|pid| std::fs::read_to_string(format!("/proc/{pid}/stat")).ok());
+    let stat = stat.unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['T', 't']))
 }
 
 /// Asks and shows how it goes.
@@ -126,7 +139,18 @@ fn sign_of_life(root: &Path) -> std::io::Result<()> {
     let mut stream = UnixStream::connect(root.join(CONTROL_SOCKET))?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.write_all(&line(&Command::Status))?;
-    stream.read_exact(&mut [0])
+    let asked = Instant::now();
+    loop {
+        match stream.read_exact(&mut [0]) {
+            Err(e) if is_timeout(&e) && is_waited_for(root, asked) => {}
+            other => return other,
+        }
+    }
+}
+
+/// Whether there is still hope of an answer to a question `asked` then.
+fn is_waited_for(root: &Path, asked: Instant) -> bool {
+    asked.elapsed() < BUSY && !is_stopped(root)
 }
 
 fn is_timeout(error: &std::io::Error) -> bool {
@@ -151,13 +175,14 @@ fn converse(
         true => silent(root),
         false => Failure::Failed(format!("the server does not answer any more: {e}")),
     };
-    let (mut status, mut ends) = (None, false);
+    let (mut status, mut ends, asked) = (None, false, Instant::now());
     (&*stream).write_all(&line(command)).map_err(gone)?;
     let (mut reader, mut said) = (BufReader::new(stream), Vec::new());
     loop {
         match reader.read_until(b'\n', &mut said) {
             Ok(0) => break,
             Ok(_) => {}
+            Err(e) if is_timeout(&e) && *command == Command::Status && is_waited_for(root, asked) => continue,
             Err(e) if is_timeout(&e) && *command != Command::Status && !ends => match sign_of_life(root) {
                 Ok(()) => continue,
                 Err(why) if is_timeout(&why) => return Err(gone(e)),
@@ -211,7 +236,25 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let _listener = UnixListener::bind(folder.path().join(CONTROL_SOCKET)).unwrap();
         let why = outcome(folder.path()).unwrap_err();
-        assert!(why.contains("gives no sign of life"), "{why}");
+        assert!(why.contains("gives no sign of life for 9 s: it hangs"), "{why}");
+    }
+
+    /// Reported: on a busy machine `status` said of a supervisor that was late that it hangs, or that a signal had stopped it.
+    #[test]
+    fn a_supervisor_that_a_signal_has_stopped_is_told_from_one_that_hangs() {
+        let folder = tempfile::tempdir().unwrap();
+        let _listener = UnixListener::bind(folder.path().join(CONTROL_SOCKET)).unwrap();
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        std::fs::write(folder.path().join(LOCK_FILE), format!("{}\n", child.id())).unwrap();
+        assert!(!is_stopped(folder.path()));
+        let pid = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+        let why = outcome(folder.path()).unwrap_err();
+        let expected =
+            format!("the supervisor (pid {}) gives no sign of life: a signal has stopped it", child.id());
+        assert!(why.starts_with(&expected), "{why}");
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 
     /// Reported: `stop --now` failed with "gives no sign of life" when the server ended just as it was asked for one, five seconds after
