@@ -3,6 +3,7 @@ the connections of a process that dies."""
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import os
 import re
@@ -11,6 +12,7 @@ import ssl
 import subprocess
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import client
@@ -283,3 +285,53 @@ Protocols h2 http/1.1
             return False
 
     until(all_have_it, "every process has the new certificate", 20)
+
+
+LENT = """
+import hashlib
+class Own(bytes):
+    pass
+def application(environ, start_response):
+    form, _, size = environ["PATH_INFO"][1:].partition("/")
+    whole = hashlib.shake_128(environ["PATH_INFO"].encode()).digest(int(size))
+    headers = [("Content-Length", str(len(whole) - 5))] if form == "short" else []
+    start_response("200 OK", headers)
+    if form == "pieces":
+        return [whole[:100_000], whole[100_000:]]
+    if form == "stream":
+        return (whole[at:at + 300_000] for at in range(0, len(whole), 300_000))
+    return [Own(whole) if form == "own" else whole]
+"""
+
+
+def link_memory(pid: int) -> int:
+    """Bytes of the memory of links that were written, in the map of one process."""
+    pages = re.findall(r"gilkeeper-link.*?^Rss:\s+(\d+) kB", Path(f"/proc/{pid}/smaps").read_text(), re.M | re.S)
+    assert pages
+    return max(map(int, pages)) * 1024
+
+
+def test_large_pieces_are_sent_from_python_s_memory(gilkeeper: Start, tmp_path: Path) -> None:
+    """Each was copied into the memory of the link first. A client that does not read yet gets it whole all the same."""
+    (tmp_path / "wsgi.py").write_text(LENT)
+    server = gilkeeper([tmp_path / "wsgi.py"], arguments=["{app}/wsgi.py", "--embedded", "--threads", "2"])
+
+    def expected(target: str) -> bytes:
+        form, _, size = target[1:].partition("/")
+        whole = hashlib.shake_128(target.encode()).digest(int(size))
+        return whole[:-5] if form == "short" else whole
+
+    sizes = (65_535, 65_536, 1_000_000, 2_000_000)
+    targets = [f"/{form}/{size}" for form in ("one", "short", "own", "pieces", "stream") for size in sizes]
+    with ExitStack() as open_ones:
+        slow = [(open_ones.enter_context(server.connect()), target) for target in targets]
+        for connection, target in slow:
+            connection.send(message("GET", target))
+        for target in targets:
+            assert server.ask(target).body == expected(target), target
+        for connection, target in slow:
+            assert connection.response().body == expected(target), target
+    assert link_memory(server.pids()[-1]) < 1 << 20
+    # Longer ones are copied: whoever waits for the last bytes would hold all of them.
+    assert server.ask("/one/5000000").body == expected("/one/5000000")
+    assert link_memory(server.pids()[-1]) >= 1 << 20

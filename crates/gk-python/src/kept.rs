@@ -1,5 +1,7 @@
 //! [`Kept`]: a reference without an attachment, turned back into an object under a new one.
 
+pub mod lent;
+
 use crate::attached::Attached;
 use crate::balance::Held;
 use crate::error::PyError;

@@ -4,7 +4,7 @@
 //! * [`thread_state`]: one OS thread's states, one per interpreter; attaching and detaching.
 //! * [`outer_frame`]: the Python frame that a thread runs in between its tasks; [`debugger`]: scripts given from outside.
 //! * [`attached`]: the proof of attachment that every call of Python takes.
-//! * [`object`]: objects that cannot leave their attachment; [`kept`]: references that can.
+//! * [`object`]: objects that cannot leave their attachment; [`kept`]: references that can; [`kept::lent`]: contents that other threads read.
 //! * [`error`]: a raised exception as a value.
 //! * [`class`]: Python types whose instances carry a Rust value.
 //! * [`gil`]: the time that threads wait for a GIL, and the threads that hold it meanwhile.
@@ -42,6 +42,7 @@ pub use class::{Class, KeptType, Method, Type};
 pub use error::PyError;
 pub use interpreter::{Gil, Interpreter, InterpreterHandle, StillUsed};
 pub use kept::Kept;
+pub use kept::lent::{Lent, Loans};
 pub use object::Object;
 pub use operations::Iter;
 pub use thread_state::ThreadStates;

@@ -185,6 +185,8 @@ pub mod to_front {
     pub const BLOCK: u8 = 73;
     /// A request of another front has ended: the front asked to be told (`page::WANTED`).
     pub const ROOM: u8 = 74;
+    /// `u64` number of bytes of the response body that stay where they are, as front and worker are one process.
+    pub const LENT: u8 = 75;
 }
 
 /// A frame that the front sends.
@@ -244,6 +246,7 @@ pub enum ToFrontFrame<'a> {
     Head { id: u32, flags: u8, payload: &'a [u8] },
     Data { id: u32, end: bool, data: &'a [u8] },
     Block { id: u32, end: bool, place: Place },
+    Lent { id: u32, end: bool, number: u64 },
     File { id: u32, offset: u64, len: u64 },
     Credit { id: u32, bytes: u32 },
     Abort { id: u32, reason: &'a str },
@@ -263,6 +266,10 @@ impl<'a> ToFrontFrame<'a> {
             to_front::DATA => Self::Data { id, end: header.flags & END != 0, data: payload },
             to_front::BLOCK => {
                 Self::Block { id, end: header.flags & END != 0, place: Place::decode(payload)? }
+            }
+            to_front::LENT => {
+                let number = payload.try_into().map_err(|_| WireError::Malformed("Lent"))?;
+                Self::Lent { id, end: header.flags & END != 0, number: u64::from_le_bytes(number) }
             }
             to_front::FILE => {
                 let (offset, len) = payload
@@ -289,6 +296,7 @@ impl<'a> ToFrontFrame<'a> {
             Self::Head { id, flags, payload } => put(out, kind::HEAD, flags, id, payload),
             Self::Data { id, end, data } => put(out, kind::DATA, u8::from(end), id, data),
             Self::Block { id, end, place } => place.encode(out, kind::BLOCK, end, id),
+            Self::Lent { id, end, number } => put(out, kind::LENT, u8::from(end), id, &number.to_le_bytes()),
             Self::File { id, offset, len } => {
                 Header { len: 16, id, kind: kind::FILE, flags: END }.encode(out);
                 out.put_u64_le(offset);

@@ -100,6 +100,7 @@ proptest! {
             ToFrontFrame::File { id, offset: off.0, len: off.1 }, ToFrontFrame::Credit { id, bytes: n },
             ToFrontFrame::Abort { id, reason: &s }, ToFrontFrame::Leaving { reason: &s },
             ToFrontFrame::Return { id }, ToFrontFrame::Rewind { id }, ToFrontFrame::Block { id, end, place },
+            ToFrontFrame::Lent { id, end, number: u64::from(id) << 32 | 7 },
         ];
         for frame in to_front {
             let mut out = BytesMut::new();

@@ -77,6 +77,7 @@ pub fn serve(
     stop_child(py, &app.runtime, called(call), None);
     let outcome = conversation.close();
     running.end(requests);
+    app.loans.release(py);
     if !texts.id.is_empty() {
         identify(py, app, None);
     }
@@ -249,7 +250,7 @@ fn send<'p>(
                 if let Some(bytes) = content.as_bytes().filter(|_| all) {
                     conversation.fill_length(bytes.len() as u64);
                 }
-                if !send_block(&content, conversation, all)? {
+                if !send_block(app, &content, conversation, all)? {
                     return Ok(());
                 }
                 whole = all;
@@ -264,7 +265,7 @@ fn send<'p>(
         if let Some(bytes) = block.as_bytes() {
             conversation.fill_length(bytes.len() as u64);
         }
-        if !send_block(&block, conversation, true)? {
+        if !send_block(app, &block, conversation, true)? {
             return Ok(());
         }
     } else if iterable.is_list() || iterable.is_tuple() {
@@ -277,7 +278,7 @@ fn send<'p>(
             {
                 conversation.fill_length(bytes.len() as u64);
             }
-            if !send_block(&block, conversation, index + 1 == count)? {
+            if !send_block(app, &block, conversation, index + 1 == count)? {
                 return Ok(());
             }
         }
@@ -285,7 +286,7 @@ fn send<'p>(
         let iterator = iterable.iter()?;
         while let Some(block) = iterator.next()? {
             stop_child(py, &app.runtime, called(call), None);
-            if !send_block(&block, conversation, false)? {
+            if !send_block(app, &block, conversation, false)? {
                 return Ok(());
             }
             conversation.exchange.flush();
@@ -302,12 +303,17 @@ fn send<'p>(
 }
 
 /// Sends a block. Returns `false` if the client is gone.
-fn send_block<'p>(block: &Object<'p>, conversation: &Conversation, last: bool) -> Result<bool, PyError<'p>> {
+fn send_block<'p>(
+    app: &Application,
+    block: &Object<'p>,
+    conversation: &Conversation,
+    last: bool,
+) -> Result<bool, PyError<'p>> {
     let Some(bytes) = block.as_bytes() else {
         let text = format!("the response iterable must yield bytes, not {}", block.type_name());
         return Err(PyError::new(block.py(), Builtin::TypeError, &text));
     };
-    match conversation.block(block.py(), bytes, last) {
+    match conversation.object(block, bytes, &app.loans, last) {
         Ok(()) => Ok(true),
         Err(Unsent::Gone) => Ok(false),
         Err(Unsent::NoHead) => Err(not_started(block.py())),

@@ -8,11 +8,15 @@ pub(crate) mod start_response;
 
 use crate::conversation::outcome::Outcome;
 use crate::exchange::{Exchange, Head, Sent};
-use gk_python::Attached;
+use bytes::{Buf, Bytes};
+use gk_python::{Attached, Loans, Object};
 use gk_sys::clock::Moment;
 use gk_wire::response::Headers;
 use smallvec::SmallVec;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Bytes of a piece that is worth a loan.
+const LENT_LEAST: usize = 64 * 1024;
 
 /// The conversation of one request.
 pub(crate) struct Conversation {
@@ -181,7 +185,30 @@ impl Conversation {
     /// Sends a block, after the head if that is still pending. An empty block changes nothing, and bytes beyond the
     /// Content-Length are dropped. `last`: the application gives no more. For HEAD only the head is sent, at the time it
     /// would be for GET; as no data is sent that would notice it, the exchange is asked if the client is gone.
-    pub(crate) fn block(&self, py: Attached<'_>, mut data: &[u8], last: bool) -> Result<(), Unsent> {
+    pub(crate) fn block(&self, py: Attached<'_>, data: &[u8], last: bool) -> Result<(), Unsent> {
+        self.send(py, data, None, last)
+    }
+
+    /// As [`Self::block`], with a `bytes` object, whose contents need not be copied if they are large.
+    pub(crate) fn object(
+        &self,
+        object: &Object<'_>,
+        data: &[u8],
+        loans: &Arc<Loans>,
+        last: bool,
+    ) -> Result<(), Unsent> {
+        let lend: &dyn Fn() -> Option<Bytes> = &|| loans.lend(object).map(Bytes::from_owner);
+        let large = data.len() >= LENT_LEAST && self.exchange.borrows();
+        self.send(object.py(), data, large.then_some(lend), last)
+    }
+
+    fn send(
+        &self,
+        py: Attached<'_>,
+        mut data: &[u8],
+        lend: Option<&dyn Fn() -> Option<Bytes>>,
+        last: bool,
+    ) -> Result<(), Unsent> {
         let end = {
             let mut state = self.state();
             if !state.head_sent && state.pending.is_none() {
@@ -219,12 +246,22 @@ impl Conversation {
         if data.is_empty() {
             return Ok(());
         }
+        let mut lent = lend.and_then(|lend| lend()).map(|whole| whole.slice(..data.len()));
         // Two clock reads are noticeable in a small response, so only waiting is timed unless somebody subscribed.
         let begun = self.watched.then(Moment::now);
         loop {
-            match self.exchange.data(data, end) {
+            let sent = match &lent {
+                Some(lent) => self.exchange.lend(lent, end),
+                None => self.exchange.data(data, end),
+            };
+            match sent {
                 Sent::Took(taken) if taken == data.len() => break,
-                Sent::Took(taken) => data = &data[taken..],
+                Sent::Took(taken) => {
+                    data = &data[taken..];
+                    if let Some(lent) = &mut lent {
+                        lent.advance(taken);
+                    }
+                }
                 Sent::Full => {
                     let waiting = Moment::now();
                     py.detach(|| self.exchange.wait_room());

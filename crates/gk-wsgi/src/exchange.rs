@@ -62,6 +62,14 @@ pub trait Exchange: Send + Sync {
     fn head(&self, head: &Head<'_>);
     /// Sends body bytes. `end`: they are the last ones, if all of them are taken.
     fn data(&self, data: &[u8], end: bool) -> Sent;
+    /// Whether [`Exchange::lend`] is to be called for large pieces: the bytes are sent from where they lie.
+    fn borrows(&self) -> bool {
+        false
+    }
+    /// As [`Exchange::data`], without a copy.
+    fn lend(&self, data: &Bytes, end: bool) -> Sent {
+        self.data(data, end)
+    }
     /// Returns true if the client is gone.
     fn is_gone(&self) -> bool;
     /// Blocks until [`Exchange::data`] no longer returns [`Sent::Full`].

@@ -116,13 +116,13 @@ impl Link {
     ) -> io::Result<Rc<Self>> {
         rustix::io::ioctl_fionbio(&socket, true)?;
         let (sender, receiver) = channel::open(socket, SharedPage::map(page)?, End::Front);
-        let threads = info.threads;
+        let (threads, own) = (info.threads, info.is_this_process());
         let link = Rc::new(Self {
             info,
             clock,
             watch: receiver.watch(),
             room: sender.room(),
-            blocks: LinkBlocks::new(sender.blocks()),
+            blocks: LinkBlocks::new(sender.blocks(), own),
             room_came: Notify::new(),
             sender: RefCell::new(sender),
             receiver: RefCell::new(Some(receiver)),

@@ -28,7 +28,7 @@ impl Worker {
         let failed = |e: io::Error| format!("A link within this process cannot be made: {e}");
         let (socket, own) = descriptors::stream_pair().map_err(failed)?;
         let page = SharedPage::create().map_err(failed)?;
-        let link = self.open_link(own, &page)?;
+        let link = self.open_link(own, &page, true)?;
         let group = &self.engine.setup.group;
         let message = ToFront::Worker {
             worker: self.engine.setup.worker,

@@ -268,7 +268,7 @@ impl Worker {
         let (Some(socket), Some(page)) = (fds.next(), fds.next()) else {
             return Err("A link came without its two descriptors".to_owned());
         };
-        let link = self.open_link(socket, &page)?;
+        let link = self.open_link(socket, &page, false)?;
         if let Some((reason, _)) = &self.leaving {
             thread::announce(&link, reason);
         }
@@ -281,8 +281,8 @@ impl Worker {
         self.begin_front(certificates)
     }
 
-    /// Takes over a socket and its page.
-    pub(crate) fn open_link(&self, socket: OwnedFd, page: &OwnedFd) -> Result<Arc<Link>, String> {
+    /// Takes over a socket and its page. `own`: the front is in this process.
+    pub(crate) fn open_link(&self, socket: OwnedFd, page: &OwnedFd, own: bool) -> Result<Arc<Link>, String> {
         let welcome = Welcome {
             protocol: gk_wire::PROTOCOL_VERSION,
             package: gk_wire::PACKAGE_VERSION.to_owned(),
@@ -292,7 +292,7 @@ impl Worker {
             threads: self.engine.setup.group.threads,
             process_group: self.engine.setup.group.name.clone(),
         };
-        Link::open(socket, page, &welcome, self.engine.groups.parallel())
+        Link::open(socket, page, &welcome, self.engine.groups.parallel(), own)
             .map_err(|e| format!("A link cannot be opened: {e}"))
     }
 

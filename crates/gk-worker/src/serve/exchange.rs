@@ -3,6 +3,7 @@
 
 use crate::serve::link::OwnLink;
 use crate::serve::streams::{Flow, RequestStreams};
+use bytes::Bytes;
 use gk_sys::fork;
 use gk_wire::frame::{self, ToFrontFrame};
 use gk_wire::request::RequestView;
@@ -25,6 +26,32 @@ impl LinkExchange {
             // The link may have been closed without cancelling; the caller would ask again without end.
             self.streams.cancelled();
         }
+    }
+
+    /// Takes room for a part of a piece of `len` bytes: its length, and whether nothing follows it. `end`: nothing follows the piece.
+    /// `most` chooses from the room that there is. Without room, what the caller is told.
+    fn part(&self, len: usize, end: bool, most: impl FnOnce(usize) -> usize) -> Result<(usize, bool), Sent> {
+        if self.streams.is_gone() {
+            return Err(Sent::Gone);
+        }
+        let mut flow = self.streams.flow();
+        // The last frame of a response is small, and nobody would send it again.
+        if flow.crowds && len > 0 {
+            drop(flow);
+            if !self.link.outbox().try_flush() {
+                return Err(Sent::Full);
+            }
+            flow = self.streams.flow();
+            flow.crowds = false;
+        }
+        let part = most(len.min(flow.room as usize));
+        if part == 0 && len > 0 {
+            return Err(Sent::Full);
+        }
+        flow.room -= part as u32;
+        let end = end && part == len;
+        flow.begun |= !end;
+        Ok((part, end))
     }
 }
 
@@ -107,30 +134,14 @@ impl Exchange for LinkExchange {
             return Sent::Took(data.len());
         }
         let (id, outbox) = (self.streams.id, self.link.outbox());
-        let (len, end, block) = {
-            if self.streams.is_gone() {
-                return Sent::Gone;
-            }
-            let mut flow = self.streams.flow();
-            // The last frame of a response is small, and nobody would send it again.
-            if flow.crowds && !data.is_empty() {
-                drop(flow);
-                if !outbox.try_flush() {
-                    return Sent::Full;
-                }
-                flow = self.streams.flow();
-                flow.crowds = false;
-            }
-            let most = data.len().min(flow.room as usize);
-            let block = if most < frame::BLOCK_LEAST { None } else { outbox.draft(most) };
-            let len = if block.is_some() { most } else { most.min(frame::CHUNK) };
-            if len == 0 && !data.is_empty() {
-                return Sent::Full;
-            }
-            flow.room -= len as u32;
-            let end = end && len == data.len();
-            flow.begun |= !end;
-            (len, end, block)
+        let mut block = None;
+        let part = self.part(data.len(), end, |most| {
+            block = if most < frame::BLOCK_LEAST { None } else { outbox.draft(most) };
+            if block.is_some() { most } else { most.min(frame::CHUNK) }
+        });
+        let (len, end) = match part {
+            Ok(part) => part,
+            Err(sent) => return sent,
         };
         let data = &data[..len];
         if let Some(mut block) = block {
@@ -139,6 +150,22 @@ impl Exchange for LinkExchange {
         } else if outbox.send_piece(&ToFrontFrame::Data { id, end, data }) {
             self.streams.flow().crowds = true;
         }
+        Sent::Took(len)
+    }
+
+    fn borrows(&self) -> bool {
+        self.link.is_own() && !fork::is_child()
+    }
+
+    fn lend(&self, data: &Bytes, end: bool) -> Sent {
+        if fork::is_child() {
+            return Sent::Took(data.len());
+        }
+        let (len, end) = match self.part(data.len(), end, |most| most) {
+            Ok(part) => part,
+            Err(sent) => return sent,
+        };
+        self.link.outbox().send_lent(self.streams.id, end, data.slice(..len));
         Sent::Took(len)
     }
 

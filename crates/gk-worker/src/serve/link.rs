@@ -58,6 +58,8 @@ pub(crate) struct Link {
     /// Requests that wait or run.
     held: AtomicU64,
     still: StillTicks,
+    /// Its other end is in this process.
+    own: bool,
     /// Threads run in parallel (more than one GIL, or none), so waking at once always pays.
     parallel: Arc<AtomicBool>,
 }
@@ -74,12 +76,13 @@ impl std::ops::Deref for OwnLink {
 }
 
 impl Link {
-    /// Takes over a socket and its page and greets the front.
+    /// Takes over a socket and its page and greets the front. `own`: that is in this process.
     pub(crate) fn open(
         socket: OwnedFd,
         page: &OwnedFd,
         welcome: &Welcome,
         parallel: Arc<AtomicBool>,
+        own: bool,
     ) -> std::io::Result<Arc<Self>> {
         let (sender, receiver) = channel::open(socket, SharedPage::map(page)?, End::Worker);
         let blocks = sender.blocks();
@@ -94,11 +97,17 @@ impl Link {
             stands: AtomicBool::new(false),
             held: AtomicU64::new(0),
             still: StillTicks::default(),
+            own,
             parallel,
         };
         link.outbox.send(&ToFrontFrame::Welcome(&gk_messages::encode(welcome)));
         link.outbox.flush();
         Ok(Arc::new(link))
+    }
+
+    /// Whether the front is in this process.
+    pub(crate) fn is_own(&self) -> bool {
+        self.own
     }
 
     /// The sending half.

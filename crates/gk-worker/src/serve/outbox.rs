@@ -2,11 +2,12 @@
 //! This file and `link` decide when a batch is due and the front is woken; `exchange` fills the frames. A child that the
 //! application forked has a copy of it and sends nothing: the ring is its parent's.
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use gk_sys::clock::Moment;
 use gk_sys::fork;
 use gk_sys::memory::channel::blocks::{Blocks, Draft};
 use gk_sys::memory::channel::{Room, Sender};
+use gk_sys::memory::loans;
 use gk_wire::frame::ToFrontFrame;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -82,6 +83,14 @@ impl Outbox {
     pub(crate) fn send_block(&self, id: u32, end: bool, block: Draft<'_>) {
         let mut out = self.out();
         ToFrontFrame::Block { id, end, place: block.hand_over() }.encode(&mut out.buffer);
+        out.since.get_or_insert_with(Moment::now);
+        out.large = true;
+    }
+
+    /// Appends a piece of a response that stays where it is: the front is in this process.
+    pub(crate) fn send_lent(&self, id: u32, end: bool, piece: Bytes) {
+        let mut out = self.out();
+        ToFrontFrame::Lent { id, end, number: loans::lend(piece) }.encode(&mut out.buffer);
         out.since.get_or_insert_with(Moment::now);
         out.large = true;
     }

@@ -13,7 +13,7 @@ use crate::interpreter::script::{LoadFailure, LoadedScript, Scripts};
 use crate::interpreter::watched_file::WatchedFile;
 use foldhash::fast::RandomState;
 use gk_python::version::FREE_THREADED_BUILD;
-use gk_python::{Attached, Kept, KeptType, Object, PyError, Type};
+use gk_python::{Attached, Kept, KeptType, Loans, Object, PyError, Type};
 use gk_wire::control::SourceFile;
 use gk_wire::request::Profile;
 use std::collections::HashMap;
@@ -62,6 +62,8 @@ pub struct Application {
     pub(crate) runtime: Runtime,
     pub(crate) scripts: Scripts,
     pub(crate) imports: ImportedFiles,
+    /// Pieces of responses that the front has.
+    pub(crate) loans: Arc<Loans>,
     pub(crate) tracking: Arc<Tracking>,
     /// One table for all request threads; without a GIL one for each of them.
     targets: Box<[Targets]>,
@@ -139,6 +141,7 @@ impl Application {
             runtime,
             scripts: Scripts::new(facts.place()),
             imports: ImportedFiles::default(),
+            loans: Arc::default(),
             tracking,
             targets: (0..tables).map(|_| Targets::default()).collect(),
             hooks: Mutex::default(),

@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use gk_sys::memory::channel::blocks::{Block, Blocks, Draft};
+use gk_sys::memory::loans;
 use gk_wire::frame::{BLOCK_LEAST, Place};
 use std::cell::Cell;
 
@@ -14,6 +15,8 @@ const QUIET: u64 = 2_000;
 /// The blocks of one link.
 pub struct LinkBlocks {
     blocks: Blocks,
+    /// The worker is this process.
+    own: bool,
     /// A block came since the last look.
     used: Cell<bool>,
     /// Coarse time of the last look that found some, in milliseconds, until the memory was given back.
@@ -21,9 +24,9 @@ pub struct LinkBlocks {
 }
 
 impl LinkBlocks {
-    /// For a link.
-    pub fn new(blocks: Blocks) -> Self {
-        Self { blocks, used: Cell::new(false), since: Cell::new(None) }
+    /// For a link. `own`: its worker is this process.
+    pub fn new(blocks: Blocks, own: bool) -> Self {
+        Self { blocks, own, used: Cell::new(false), since: Cell::new(None) }
     }
 
     /// A block for a piece of a request body, if it is large enough and there is room.
@@ -33,6 +36,11 @@ impl LinkBlocks {
         }
         self.used.set(true);
         self.blocks.draft(len)
+    }
+
+    /// The piece that the worker has lent under a number. `None`: none, or the worker is another process.
+    pub fn borrow(&self, number: u64) -> Option<Bytes> {
+        if self.own { loans::take(number) } else { None }
     }
 
     /// The bytes of a block of the worker. `None`: no block can lie there. Slow clients may keep half of the room; beyond that blocks
@@ -73,7 +81,7 @@ mod tests {
         let (ours, theirs) = descriptors::stream_pair().unwrap();
         let page = SharedPage::create().unwrap();
         let end = |socket, end| open(socket, SharedPage::map(&page).unwrap(), end).0.blocks();
-        (LinkBlocks::new(end(ours, End::Front)), end(theirs, End::Worker))
+        (LinkBlocks::new(end(ours, End::Front), false), end(theirs, End::Worker))
     }
 
     fn sent(worker: &Blocks, len: usize, byte: u8) -> Place {

@@ -12,7 +12,7 @@ use tokio::io::unix::AsyncFd;
 
 use crate::process::readiness::watch_readable;
 use crate::worker::link::Link;
-use crate::worker::link::requests::{BadFrame, words};
+use crate::worker::link::requests::{BadFrame, Elsewhere, words};
 use crate::worker::link::spooler;
 
 /// Smallest read buffer in bytes. It grows to hold a longest frame.
@@ -159,8 +159,11 @@ impl Reader {
                         frame => {
                             let receiver = &mut self.receiver;
                             let mut requests = link.requests.borrow_mut();
-                            let block = |place| link.blocks.receive(place);
-                            let applied = requests.apply(frame, link.now(), || receiver.file(), block)?;
+                            let piece = |of| match of {
+                                Elsewhere::Block(place) => link.blocks.receive(place),
+                                Elsewhere::Lent(number) => link.blocks.borrow(number),
+                            };
+                            let applied = requests.apply(frame, link.now(), || receiver.file(), piece)?;
                             drop(requests);
                             ended += u32::from(applied.ended);
                             if let Some(bytes) = applied.credit {

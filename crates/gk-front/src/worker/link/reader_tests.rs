@@ -61,19 +61,34 @@ fn a_worker_may_greet_a_front_that_is_done_with_it() {
     assert_eq!(ending(&link), ("the worker closed the link".into(), 1));
 }
 
-#[test]
-fn a_block_lies_within_the_memory_of_the_link() {
+/// How the link ends when the worker's response goes on with that frame, made for the request's id.
+fn ending_with(frame: impl Fn(u32) -> ToFrontFrame<'static>) -> (String, u32) {
     let (link, (mut sender, receiver)) = pair();
-    let place = Place { offset: u32::MAX - 8, len: 8 };
     link.open();
     let (id, _) = link.requests.borrow_mut().add();
     welcome(&mut sender);
     let mut out = BytesMut::new();
     HeadWriter::begin(&mut out, id, 0, 200, b"OK", 0.0).finish();
-    ToFrontFrame::Block { id, end: true, place }.encode(&mut out);
+    frame(id).encode(&mut out);
     sender.send(&out).unwrap();
     drop((sender, receiver));
-    assert_eq!(ending(&link), (format!("request {id} names a block that cannot be"), 1));
+    (ending(&link).0, id)
+}
+
+#[test]
+fn a_block_lies_within_the_memory_of_the_link() {
+    let place = Place { offset: u32::MAX - 8, len: 8 };
+    let (why, id) = ending_with(|id| ToFrontFrame::Block { id, end: true, place });
+    assert_eq!(why, format!("request {id} names a block that cannot be"));
+}
+
+/// Another process may guess the number of a piece that this one has lent to itself.
+#[test]
+fn another_process_gets_nothing_that_was_lent() {
+    let number = gk_sys::memory::loans::lend("for itself".into());
+    let (why, id) = ending_with(|id| ToFrontFrame::Lent { id, end: true, number });
+    assert_eq!(why, format!("request {id} names a piece that nobody lent"));
+    assert!(gk_sys::memory::loans::take(number).is_some());
 }
 
 #[test]

@@ -174,6 +174,15 @@ pub struct LinkRequests {
     strays: u64,
 }
 
+/// Where bytes of a response are that a frame only names.
+#[derive(Debug, Clone, Copy)]
+pub enum Elsewhere {
+    /// In the memory of the link.
+    Block(Place),
+    /// Where the application made them: the number of a loan.
+    Lent(u64),
+}
+
 /// What follows from a frame.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Applied {
@@ -253,19 +262,20 @@ impl LinkRequests {
     }
 
     /// Applies a frame of one request, at the coarse time `now`. `file` gives the descriptor that came before a `File` frame,
-    /// `block` the bytes that a `Block` frame names.
+    /// `elsewhere` the bytes that a frame only names.
     pub fn apply(
         &mut self,
         frame: ToFrontFrame<'_>,
         now: u64,
         file: impl FnOnce() -> Option<Carried>,
-        block: impl FnOnce(Place) -> Option<Bytes>,
+        elsewhere: impl FnOnce(Elsewhere) -> Option<Bytes>,
     ) -> Result<Applied, BadFrame> {
         let nothing = Applied::default();
         let id = match frame {
             ToFrontFrame::Head { id, .. }
             | ToFrontFrame::Data { id, .. }
             | ToFrontFrame::Block { id, .. }
+            | ToFrontFrame::Lent { id, .. }
             | ToFrontFrame::File { id, .. }
             | ToFrontFrame::Credit { id, .. }
             | ToFrontFrame::Rewind { id }
@@ -289,7 +299,10 @@ impl LinkRequests {
         request.touch(now);
         let mut applied = nothing;
         match frame {
-            ToFrontFrame::Data { .. } | ToFrontFrame::Block { .. } | ToFrontFrame::File { .. }
+            ToFrontFrame::Data { .. }
+            | ToFrontFrame::Block { .. }
+            | ToFrontFrame::Lent { .. }
+            | ToFrontFrame::File { .. }
                 if !request.headed =>
             {
                 return Err(BadFrame::Protocol(format!("a body without a head for request {id}")));
@@ -308,8 +321,14 @@ impl LinkRequests {
                 applied = request.take_data(id, end, data.len(), || Bytes::copy_from_slice(data), share)?;
             }
             ToFrontFrame::Block { end, place, .. } => {
-                let Some(bytes) = block(place) else {
+                let Some(bytes) = elsewhere(Elsewhere::Block(place)) else {
                     return Err(BadFrame::Protocol(format!("request {id} names a block that cannot be")));
+                };
+                applied = request.take_data(id, end, bytes.len(), || bytes, share)?;
+            }
+            ToFrontFrame::Lent { end, number, .. } => {
+                let Some(bytes) = elsewhere(Elsewhere::Lent(number)) else {
+                    return Err(BadFrame::Protocol(format!("request {id} names a piece that nobody lent")));
                 };
                 applied = request.take_data(id, end, bytes.len(), || bytes, share)?;
             }
