@@ -13,6 +13,7 @@ use crate::service_manager::ServiceManager;
 use crate::status::{self, StatusQuery};
 use gk_sys::child::reap::{self, Exit};
 use gk_sys::signal::{SIGHUP, SIGINT, SIGKILL, SIGTERM, SIGUSR1, SIGUSR2, Signals};
+use gk_sys::usage::accounts::delay_of_thread;
 use gk_wire::admin::{Answer, Command};
 use gk_wire::control::{FromFront, FromWorker, LinkFault, ToFront, ToWorker};
 use gk_wire::handover::{ToPredecessor, ToSuccessor};
@@ -78,6 +79,12 @@ impl Supervisor {
         let mut next = Some(event);
         while let Some(event) = next {
             let now = self.now();
+            for (worker, pid) in self.plan.late_starts(now) {
+                // Imports run in its main thread.
+                if let Some(waited) = delay_of_thread(pid, pid) {
+                    self.plan.waited_for_cpu(worker, Duration::from_nanos(waited));
+                }
+            }
             let actions: Vec<Action> = self.plan.handle(event, now);
             for action in actions {
                 let announced = action == Action::Announce;

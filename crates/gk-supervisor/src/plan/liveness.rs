@@ -5,6 +5,7 @@
 //! The supervisor itself may have been stopped, or the whole machine: then nobody could answer, and that time does not count.
 
 pub mod signs;
+mod starved;
 
 use super::Plan;
 use super::action::Action;

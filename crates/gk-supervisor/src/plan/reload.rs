@@ -108,7 +108,12 @@ impl Reload {
         self.deadline = self.deadline.map(|at| at + gap);
     }
 
-    fn workers(&self) -> Vec<u64> {
+    /// Waits for its workers at least until then.
+    pub(super) fn wait_until(&mut self, at: Duration) {
+        self.deadline = self.deadline.map(|deadline| deadline.max(at));
+    }
+
+    pub(super) fn workers(&self) -> Vec<u64> {
         self.new.iter().flat_map(|new| new.values().flatten()).copied().collect()
     }
 }

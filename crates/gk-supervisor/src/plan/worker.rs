@@ -88,6 +88,8 @@ pub struct WorkerHandle {
     pub partly: bool,
     /// When the next, harder step is due; the state says which.
     pub deadline: Option<Duration>,
+    /// Part of that time, at its start, in which it waited for a CPU.
+    pub starved: Duration,
     /// The front knows it.
     pub linked: bool,
     /// Seconds, of its process group.

@@ -133,6 +133,47 @@ fn a_worker_that_is_never_ready_is_stopped_after_startup_timeout() {
     assert_eq!(t.said(), "signal 1 9");
 }
 
+/// Reported: on a busy machine the server gave up, as two workers that compiled Flask were not ready within fifteen seconds, of which they
+/// had waited twelve for a CPU.
+#[test]
+fn time_in_which_a_worker_waits_for_a_cpu_does_not_count_for_startup_timeout() {
+    let mut t = Table::new(&[("a", 1)]);
+    t.front_ready();
+    t.said();
+    t.pass(19.0);
+    assert_eq!(t.plan.late_starts(t.now), []);
+    t.now += Duration::from_secs(1);
+    assert_eq!(t.plan.late_starts(t.now).iter().map(|(worker, _)| *worker).collect::<Vec<_>>(), [1]);
+    t.plan.waited_for_cpu(1, Duration::from_secs(12));
+    t.pass(11.0);
+    assert_eq!((t.said().as_str(), t.states().as_str()), ("", "1:starting"));
+    // It has waited again, and then only for itself.
+    t.now += Duration::from_secs(1);
+    t.plan.waited_for_cpu(1, Duration::from_secs(15));
+    t.pass(2.5);
+    assert_eq!(t.said(), "");
+    t.pass(0.5);
+    assert_eq!(t.states(), "1:stopping");
+    let logged = t.logged();
+    assert!(
+        logged.contains("not ready within 20 s (startup-timeout), beside 15 s in which it waited for a CPU"),
+        "{logged}"
+    );
+}
+
+#[test]
+fn a_worker_that_never_has_a_cpu_is_not_waited_for_without_end() {
+    let mut t = Table::new(&[("a", 1)]);
+    t.front_ready();
+    for second in 1..=200 {
+        t.now += Duration::from_secs(1);
+        t.plan.waited_for_cpu(1, Duration::from_secs(second));
+        t.said();
+        t.pass(0.0);
+        assert_eq!(t.said().is_empty(), second < 200, "{second}");
+    }
+}
+
 /// Reported: a worker whose first request waited for an import in vain was replaced at once, again and again. Met with an application
 /// that connects to a database at its import, where nothing is imported at the start.
 #[test]
