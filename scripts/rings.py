@@ -125,7 +125,7 @@ NEWEST = (
     "test_start_and_stop.py",
 )
 # Who yields to whom: compiling to everything, cases that wait to the Rust tests, of which some judge a share of time.
-COMPILES, CASES = 10, 5
+COMPILES, CASES = 10, 3
 
 
 @dataclass

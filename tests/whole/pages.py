@@ -29,8 +29,9 @@ def commands() -> Path:
 
 
 def environment(folder: Path, **more: str) -> dict[str, str]:
-    """That of a user who has activated the virtual environment of the wheel, with nothing else."""
-    return {"PATH": f"{commands()}:/usr/bin:/bin", "HOME": str(folder / "home"), "XDG_STATE_HOME": str(folder / "state"), **more}
+    """That of a user who has activated the virtual environment of the wheel, with nothing else but patience: other tests share the cores."""
+    told = {"HOME": str(folder / "home"), "XDG_STATE_HOME": str(folder / "state"), "GILKEEPER_STARTUP_TIMEOUT": "60"}
+    return {"PATH": f"{commands()}:/usr/bin:/bin", **told, **more}
 
 
 @dataclass

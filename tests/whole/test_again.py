@@ -9,7 +9,7 @@ import harness
 import pytest
 
 sys.path.insert(0, str(harness.REPOSITORY / "scripts"))
-from again import asked_again, command_for, failed_cases  # noqa: E402
+from again import MOST, asked_again, command_for, failed_cases  # noqa: E402
 from counts import counts_of  # noqa: E402
 from rings import Ring  # noqa: E402
 from side_by_side import SideBySide  # noqa: E402
@@ -53,10 +53,10 @@ def test_what_fails_alone_too_has_failed(tmp_path: Path, broken: int, passed: in
 
 def test_many_failures_are_no_accident(tmp_path: Path) -> None:
     ring = Ring("it", [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"], tmp_path)
-    (tmp_path / "test_it.py").write_text(CASES.replace('["a word", "b"]', "range(4)"))
+    (tmp_path / "test_it.py").write_text(CASES.replace('["a word", "b"]', f"range({MOST})"))
     results = SideBySide([ring], tmp_path / "logs", 1, lambda result: None).run()
     counts = {"it": counts_of(ring, results["it"])}
-    assert asked_again([ring], results, counts, tmp_path / "logs") == [] and counts["it"].failed == 5
+    assert asked_again([ring], results, counts, tmp_path / "logs") == [] and counts["it"].failed == MOST + 1
 
 
 def test_failures_of_rust_tests_are_read() -> None:

@@ -93,6 +93,9 @@ def test_every_answer_is_counted_with_its_reason(gilkeeper: Start, tmp_path: Pat
     assert restarts["site", "crash"] == 0 and restarts["site", "maximum_requests"] == 0, "from the start, and at 0"
     for path in ("/", "/", "/oops", "/raise", "/page.txt", "/closed/x"):
         server.ask(path)
+    # Events come once a second, counters when they are asked for. What a worker has not told yet when it dies is told by nobody.
+    told = lambda: [event["text"] for event in json.loads(page(server, "/api/v1/events"))["events"]]
+    harness.until(lambda: "ValueError left the application in GET /raise" in told(), "the exception is told", 20)
     try:
         server.ask("/break")
     except client.Broken:
@@ -119,9 +122,6 @@ def test_every_answer_is_counted_with_its_reason(gilkeeper: Start, tmp_path: Pat
     exceptions = samples(server, "gilkeeper_request_exceptions_total")
     assert (sum(errors.values()), sum(exceptions.values())) == (2, 1), (errors, exceptions)
     assert exceptions["", "site", "ValueError"] == 1, exceptions
-    # Events come once a second, counters when they are asked for.
-    told = lambda: [event["text"] for event in json.loads(page(server, "/api/v1/events"))["events"]]
-    harness.until(lambda: "ValueError left the application in GET /raise" in told(), "the exception is told", 20)
     harness.until(lambda: label(server).get("kind") == "failing", "the group is failing", 20)
     assert "(the worker died)" in label(server)["why"] or "500 × 2" in label(server)["why"]
 

@@ -204,7 +204,7 @@ def test_a_first_request_that_imports_for_ever_says_why_its_worker_is_replaced(g
     """Reported: at LogLevel warn the log named neither option nor seconds nor stack, and the worker was replaced at once, again and again."""
     conf = r"""
 LogLevel warn
-WSGIDaemonProcess one threads=1 startup-timeout=1 shutdown-timeout=1 connect-timeout=1
+WSGIDaemonProcess one threads=1 startup-timeout=3 shutdown-timeout=1 connect-timeout=1
 WSGIScriptAliasMatch ^/([a-z]+) ${APP}/$1.py process-group=one application-group=sub
 """
     server = Gilkeeper([], conf)
@@ -214,7 +214,7 @@ WSGIScriptAliasMatch ^/([a-z]+) ${APP}/$1.py process-group=one application-group
         for number in (1, 2):
             assert server.ask("/stuck", timeout=60.0).status in (502, 503, 504)
             server.wait_log(rf"failure {number} in a row, the next process starts in 0\.{number} s", 20)
-        server.wait_log(r'(?s)startup-timeout=1\); this process is replaced.*GET /stuck for .*\(request \d+\).*stuck\.py", line 3, in waits_here')
+        server.wait_log(r'(?s)startup-timeout=3\); this process is replaced.*GET /stuck for .*\(request \d+\).*stuck\.py", line 3, in waits_here', 30)
     finally:
         server.kill()
     server.clean()

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import client
+import harness
 import pytest
 from harness import free_port, until
 from running import MEGABYTE, Gilkeeper, descriptors, memory
@@ -90,7 +91,7 @@ def test_clients_that_read_nothing_hold_no_request_thread(gilkeeper: Start, appl
     server = gilkeeper([application], CONF % "")
     slow = readers(16, server, "/large") + readers(16, server, "/one-piece")
     for _ in range(50):
-        assert server.ask("/", timeout=5.0).body == b"quick"
+        assert server.ask("/", timeout=15.0).body == b"quick"
     until(lambda: sum(one["busy"] for one in server.status()["workers"]) == 0, "no response holds a request thread")
     for reader in slow:
         answer = reader.response()
@@ -102,11 +103,16 @@ def test_responses_without_an_end_are_paced(gilkeeper: Start, application: Path,
     """They hold their request threads, and no more memory and disk than they may."""
     server = gilkeeper([application], CONF % f"response-buffer-size={MEGABYTE} response-spool-size={4 * MEGABYTE}")
     before = {pid: memory(pid) for pid in (server.front(), *server.workers())}
-    slow = readers(6, server, "/endless")
-    until(lambda: spooled(server) >= 6 * 4 * MEGABYTE, "six files are full", 40)
+    # In embedded mode they may all come to one process, which has four threads and lets one address have three.
+    count = 3 if harness.ENGINE == "embedded" else 6
+    slow = readers(count, server, "/endless")
+    until(lambda: spooled(server) >= count * 4 * MEGABYTE, "the files are full", 40)
     for _ in range(50):
-        assert server.ask("/", timeout=5.0).body == b"quick"
-    assert spooled(server) <= 6 * 5 * MEGABYTE
+        (other,) = readers(1, server, "/", "127.0.0.2")
+        other.socket.settimeout(15)
+        assert other.response().body == b"quick"
+        other.close()
+    assert spooled(server) <= count * 5 * MEGABYTE
     grown = {pid: memory(pid) - size for pid, size in before.items()}
     assert all(size <= 24 * MEGABYTE for size in grown.values()), grown
     for reader in slow:
@@ -177,5 +183,5 @@ def test_one_client_has_a_quarter_of_the_spool(gilkeeper: Start, application: Pa
         other.socket.settimeout(10)
         assert other.response().body == b"quick"
         other.close()
-        # Each file may be some blocks larger than what was reserved.
-        assert spooled(server) <= 18 * MEGABYTE
+        # Each file may be some blocks larger than what was reserved. Each of several fronts may give a client one whole response.
+        assert spooled(server) <= (2 if harness.ENGINE == "fronts" else 1) * 18 * MEGABYTE

@@ -141,7 +141,7 @@ def test_mod_wsgi_telemetry_takes_every_datagram(
     sent, dropped = (metric(told, f'gilkeeper_telemetry_datagrams_total{{outcome="{one}"}}') for one in ("sent", "dropped"))
     server.stop()
     state = harness.until(
-        lambda: (found := theirs.state())["lifecycle_events"][-1]["kind"] == "process_stopped" and found, "the last process has stopped"
+        lambda: (found := theirs.state())["lifecycle_events"][-1]["kind"] == "process_stopped" and found, "the last process has stopped", 30
     )
     text = theirs.end()
     print(f"{sum(load.asked for load in loads)} requests, {state['total_received']} datagrams, {sent} sent when asked last")

@@ -20,8 +20,8 @@ fn serve(mut worker: FakeWorker) -> Arc<AtomicU64> {
                 && worker.start()
             {
                 worker.beat();
-                worker.hello(id);
                 count.fetch_add(1, Ordering::Release);
+                worker.hello(id);
             }
         }
     });
