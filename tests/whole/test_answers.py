@@ -93,7 +93,7 @@ def test_every_answer_is_counted_with_its_reason(gilkeeper: Start, tmp_path: Pat
     assert restarts["site", "crash"] == 0 and restarts["site", "maximum_requests"] == 0, "from the start, and at 0"
     for path in ("/", "/", "/oops", "/raise", "/page.txt", "/closed/x"):
         server.ask(path)
-    # Events come once a second, counters when they are asked for. What a worker has not told yet when it dies is told by nobody.
+    # Events come once a second, counters when they are asked for.
     told = lambda: [event["text"] for event in json.loads(page(server, "/api/v1/events"))["events"]]
     harness.until(lambda: "ValueError left the application in GET /raise" in told(), "the exception is told", 20)
     try:
