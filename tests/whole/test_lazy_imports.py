@@ -115,6 +115,15 @@ def test_the_application_may_keep_its_lazy_imports(gilkeeper: Start, tmp_path: P
     assert server.ask("/").body == b"first before"
 
 
+def test_an_application_that_replaces_the_filter_is_named(gilkeeper: Start, tmp_path: Path) -> None:
+    """Reported: `status` called imports eager that an application had made lazy again, and nothing said so."""
+    server = deployed(gilkeeper, tmp_path, HERE_MODES[0])
+    (server.root / "app" / "deployed.py").write_text(SCRIPT.replace("import sys\n", "import sys\nsys.set_lazy_imports_filter(None)\n"))
+    assert server.tell("reload").returncode == 0
+    server.wait_log(r"deployed\.py or a module that it imports has called sys\.set_lazy_imports_filter\(\): lazy-imports=eager does not hold")
+    assert server.ask("/").body == b"first in the request"
+
+
 @pytest.mark.parametrize(
     ("lines", "mode"),
     [

@@ -16,13 +16,16 @@ def run_script(code, path, name, mtime):
     except BaseException:
         sys.modules.pop(name, None)
         raise
+    notice_another_filter(path)
     return module
 
 
 def import_module(name):
     import importlib
 
-    return importlib.import_module(name)
+    module = importlib.import_module(name)
+    notice_another_filter(name)
+    return module
 
 
 def add_paths(paths):

@@ -7,10 +7,22 @@ refused while the old processes still serve, no request pays an import, and no t
 import sys
 
 
+def none_is_lazy(importer, name, fromlist):
+    return False
+
+
 def import_eagerly():
     """From here on no import of this interpreter is lazy, also none that says so."""
     if hasattr(sys, "set_lazy_imports_filter"):
-        sys.set_lazy_imports_filter(lambda importer, name, fromlist: False)
+        sys.set_lazy_imports_filter(none_is_lazy)
+
+
+def notice_another_filter(script):
+    """Says once that the application has replaced the filter. The server does not set it again: the application may need its own."""
+    if not filters_seen and facts["eager_imports"] and hasattr(sys, "get_lazy_imports_filter"):
+        if sys.get_lazy_imports_filter() is not none_is_lazy:
+            filters_seen.append(script)
+            host.log("warn", f"{script} or a module that it imports has called sys.set_lazy_imports_filter(): lazy-imports=eager does not hold from there on")
 
 
 def leave_imports_to_application(before):
@@ -69,6 +81,8 @@ def lazy_name(frame):
     return repr(value).strip("<>").partition(" ")[2].strip("'") if type(value).__name__ == "lazy_import" else None
 
 
+# Whose filter has taken the place of ours.
+filters_seen = []
 # The names of CPython's instructions; empty where no import is lazy.
 opcodes = []
 filter_before = sys.get_lazy_imports_filter() if hasattr(sys, "get_lazy_imports_filter") else None
