@@ -99,10 +99,10 @@ pub fn run(given: &ArgMatches, runtime: PythonRuntime) -> Result<i32, Failure> {
 }
 
 /// Whether the threads of a Python inherit context variables.
-fn inherits_context(build: PythonBuild) -> bool {
-    match std::env::var("PYTHON_THREAD_INHERIT_CONTEXT").as_deref() {
-        Ok("0") => false,
-        Ok("1") => build.minor >= 14,
+fn inherits_context(build: PythonBuild, surroundings: &Surroundings) -> bool {
+    match surroundings.environment.get("PYTHON_THREAD_INHERIT_CONTEXT").map(String::as_str) {
+        Some("0") => false,
+        Some("1") => build.minor >= 14,
         _ => build.minor >= 14 && build.free_threaded,
     }
 }
@@ -207,7 +207,8 @@ impl ExaminedApplication {
         let mut builds = Pythons::new(runtime);
         let build = builds.build(&python).map_err(|refused| Failure::Input(refused.0))?;
         let beside = (python != runtime.executable).then(|| builds.build(&runtime.executable).ok()).flatten();
-        let beside = beside.map(|build| (runtime.executable.display().to_string(), inherits_context(build)));
+        let beside = beside
+            .map(|build| (runtime.executable.display().to_string(), inherits_context(build, &surroundings)));
         let mut environment: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
         environment.extend(variables.into_iter().map(|(name, value)| (name.into(), value.into())));
         // Each trial sets the GIL itself, with -X gil.

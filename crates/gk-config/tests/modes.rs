@@ -186,6 +186,7 @@ fn what_cpython_3_15_makes_of_the_locale() {
         ("3.15", "lang=de_DE.UTF-8 locale=C", ("X", ""), false),
         ("3.15", "lang=de_DE.ISO-8859-1 utf8-mode=off", ("X", ""), false),
         ("3.15", "lang=de_DE.ISO-8859-1", ("PYTHONUTF8", "0"), false),
+        ("3.15", "lang=de_DE.ISO-8859-1", ("PYTHONUTF8", ""), true),
     ];
     for (python, options, variable, is_said) in cases {
         let loaded = read_with(python, &format!("WSGIDaemonProcess a {options}\n"), &[variable]);

@@ -436,3 +436,15 @@ fn many_modules_are_loaded_alone_in_one_process() {
     trials.insert(extension(Setting::Own, "a.seven"), fine(vec![loads(&[("a.seven", None)], None)]));
     assert_eq!(next(&trials, &own), [extension(Setting::Own, "a.six")]);
 }
+
+#[test]
+fn a_variable_decides_about_context_variables() {
+    for (free_threaded, value, inherits) in
+        [(false, "", false), (false, "1", true), (true, "", true), (true, "0", false)]
+    {
+        let build = gk_supervisor::python::PythonBuild { minor: 14, free_threaded };
+        let mut around = gk_config::Surroundings::default();
+        around.environment.insert("PYTHON_THREAD_INHERIT_CONTEXT".into(), value.into());
+        assert_eq!(super::inherits_context(build, &around), inherits, "{free_threaded} {value}");
+    }
+}

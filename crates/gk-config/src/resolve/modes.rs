@@ -241,7 +241,8 @@ fn of_newest(group: &Group, environment: &BTreeMap<String, String>, journal: &mu
         let charset = charset.split('@').next().unwrap_or_default();
         !charset.eq_ignore_ascii_case("utf-8") && !charset.eq_ignore_ascii_case("utf8")
     });
-    let is_said = group.group.utf8_mode.is_some() || environment.contains_key("PYTHONUTF8");
+    let is_said = group.group.utf8_mode.is_some()
+        || environment.get("PYTHONUTF8").is_some_and(|value| !value.is_empty());
     if let Some(name) = locale.filter(|_| other_charset && !is_said) {
         let message = format!(
             "`{name}` does not reach `open()` and names of files in {}: CPython 3.15 is in UTF-8 mode where nothing else is said",
