@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -128,7 +130,7 @@ def upgraded(server: Gilkeeper) -> str | None:
     return out
 
 
-@pytest.mark.parametrize("more", [[], ["--embedded"]], ids=["daemon", "embedded"])
+@pytest.mark.parametrize("more", [[], ["--embedded"], ["--fronts", "2"]], ids=["daemon", "embedded", "fronts"])
 def test_servers_replace_each_other_under_load(gilkeeper: Start, app: Path, more: list[str]) -> None:
     server = gilkeeper([app], arguments=[*OPTIONS, *more])
     assert server.process is not None
@@ -149,6 +151,69 @@ def test_servers_replace_each_other_under_load(gilkeeper: Start, app: Path, more
     server.process.send_signal(signal.SIGHUP)
     until(lambda: "reload done" in server.console(), "the new server reloads", 20)
     # The fixture stops the first process with SIGTERM, and looks that nothing is left.
+
+
+ARRANGED = """
+{arrangement}
+WSGIDaemonProcess site processes=1 threads=4 graceful-timeout=5 shutdown-timeout=2
+WSGIScriptAlias / ${{APP}}/wsgi.py process-group=site application-group=%{{GLOBAL}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("", "GilkeeperFronts 2"), ("GilkeeperFronts 2", "GilkeeperEmbedded On"), ("GilkeeperEmbedded On", "")],
+    ids=["to-fronts", "to-embedded", "to-daemon"],
+)
+def test_a_server_may_accept_connections_in_other_processes(gilkeeper: Start, app: Path, before: str, after: str) -> None:
+    """What a reload refuses."""
+    server = gilkeeper([app], ARRANGED.format(arrangement=before))
+    with Load(server.port) as load:
+        load.more()
+        (server.root / "site.conf").write_text(ARRANGED.format(arrangement=after))
+        old = server.status()["pid"]
+        assert "upgrade done" in until(lambda: upgraded(server), "a server that serves is upgraded", 60)
+        new = server.status()["pid"]
+        assert new != old
+        until(lambda: b"%d" % new in load.served_by, "the new server answers", 20)
+        load.more()
+    assert load.failures == [], load.failures[:5]
+    groups = {one["process_group"] for one in server.status()["workers"]}
+    assert groups == ({"site", "fronts"} if "Fronts" in after else {"site"})
+
+
+DIGEST = """
+WSGIDaemonProcess site threads=2
+WSGIScriptAlias / ${APP}/wsgi.py process-group=site application-group=%{GLOBAL}
+<Location />
+    AuthType Digest
+    AuthName place
+    AuthUserFile ${APP}/digests
+    Require valid-user
+</Location>
+"""
+
+
+def md5(*parts: str) -> str:
+    return hashlib.md5(":".join(parts).encode()).hexdigest()
+
+
+def test_a_login_by_digest_goes_on_with_the_new_server(gilkeeper: Start, app: Path) -> None:
+    """Met: every client had to log in again, as the new server knew no nonce of the old one."""
+    (app / "digests").write_text(f"bob:place:{md5('bob', 'place', 'secret')}\n")
+    server = gilkeeper([app], DIGEST)
+    server.wait_workers(1)
+    challenge = server.ask("/").get("WWW-Authenticate") or ""
+    nonce = re.findall('nonce="([^"]+)"', challenge)[0]
+    proof = md5(md5("bob", "place", "secret"), nonce, md5("GET", "/"))
+    header = f'Digest username="bob", realm="place", nonce="{nonce}", uri="/", response="{proof}"'
+    answers = []
+    for _ in range(3):
+        response = server.ask("/", headers={"Authorization": header})
+        assert response.status == 200, response.head
+        answers.append(response.body)
+        assert "upgrade done" in until(lambda: upgraded(server), "a server that serves is upgraded", 60)
+    assert len(set(answers)) == 3
 
 
 def test_a_package_elsewhere_takes_over(gilkeeper: Start, app: Path) -> None:

@@ -38,6 +38,8 @@ pub struct Handover {
     pub stays: bool,
     /// The predecessor's keys of session tickets.
     pub ticket_keys: Vec<TicketKey>,
+    /// The secret of the predecessor's fronts; empty: it did not pass it on.
+    pub secret: Vec<u8>,
 }
 
 impl Handover {
@@ -130,7 +132,7 @@ impl Estate {
         };
         let socket = descriptors::inherited(SOCKET_FD).map_err(|e| broken(e.to_string()))?;
         let (mut root, mut sockets, mut buffer) = (Vec::new(), Vec::new(), vec![0; MAX_PACKET]);
-        let (keeper, ticket_keys) = loop {
+        let (keeper, ticket_keys, secret) = loop {
             let got = descriptors::receive(&socket, &mut buffer, true).map_err(|e| broken(e.to_string()))?;
             if got.bytes == 0 {
                 return Err(broken("it has ended".into()));
@@ -143,11 +145,13 @@ impl Estate {
             match message {
                 ToSuccessor::Root => root = got.fds,
                 ToSuccessor::Listener { purpose, file } => sockets.extend(offered(purpose, file, got.fds)),
-                ToSuccessor::Complete { kept: false, ticket_keys } => break (None, ticket_keys),
+                ToSuccessor::Complete { kept: false, ticket_keys, secret } => {
+                    break (None, ticket_keys, secret);
+                }
                 // One before the predecessor, or the predecessor itself.
-                ToSuccessor::Complete { kept: true, ticket_keys } => {
+                ToSuccessor::Complete { kept: true, ticket_keys, secret } => {
                     let keeper = got.fds.into_iter().next().map_or_else(|| socket.try_clone(), Ok);
-                    break (Some(keeper), ticket_keys);
+                    break (Some(keeper), ticket_keys, secret);
                 }
                 ToSuccessor::Yours | ToSuccessor::ServicesEnded | ToSuccessor::Ended => {}
             }
@@ -158,7 +162,7 @@ impl Estate {
         let keeper = keeper.transpose().map_err(|e| broken(e.to_string()))?;
         let predecessor = Child::new(pid, socket).map_err(|e| broken(e.to_string()))?;
         let handover =
-            Handover { predecessor: Some(predecessor), keeper, ticket_keys, ..Handover::default() };
+            Handover { predecessor: Some(predecessor), keeper, ticket_keys, secret, ..Handover::default() };
         Ok(Some(Self { lock, control, sockets, handover }))
     }
 

@@ -83,6 +83,8 @@ pub struct World {
     pub handover: Handover,
 }
 
+/// Bytes of the fronts' secret.
+const SECRET: usize = 32;
 /// Most happenings kept for the next front.
 const UNTOLD: usize = 64;
 
@@ -134,6 +136,13 @@ impl World {
             manager: None,
             handover: Handover::default(),
         })
+    }
+
+    /// The secret of the server that this one replaces is that of its fronts, too, if it is one.
+    pub fn inherit_secret(&mut self, secret: Vec<u8>) {
+        if secret.len() == SECRET {
+            self.secret = secret;
+        }
     }
 
     /// The current configuration.
@@ -367,7 +376,7 @@ fn is_traced(pid: u32) -> bool {
 
 /// Random bytes; none where the system gives none: each front then asks for its own and says so.
 fn secret() -> Vec<u8> {
-    let mut secret = vec![0; 32];
+    let mut secret = vec![0; SECRET];
     getrandom::fill(&mut secret).map(|()| secret).unwrap_or_default()
 }
 

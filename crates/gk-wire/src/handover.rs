@@ -30,6 +30,9 @@ pub enum ToSuccessor {
         /// The keys of session tickets: clients resume their sessions with the new server.
         #[serde(default)]
         ticket_keys: Vec<TicketKey>,
+        /// Of the fronts ([`crate::setup::FrontSetup`]): Digest logins go on with the new server. Empty from a server that did not pass it on.
+        #[serde(default)]
+        secret: Vec<u8>,
     },
     /// From now on it is the server.
     Yours,
@@ -55,4 +58,15 @@ pub enum ToPredecessor {
         /// Its process id.
         pid: u32,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_older_server_leaves_no_secret() {
+        let told: ToSuccessor = serde_json::from_str(r#"{"type":"complete","kept":true}"#).unwrap();
+        assert_eq!(told, ToSuccessor::Complete { kept: true, ticket_keys: Vec::new(), secret: Vec::new() });
+    }
 }

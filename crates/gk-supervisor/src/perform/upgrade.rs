@@ -75,7 +75,8 @@ impl World {
         let kept = self.handover.stays || self.handover.keeper.is_some();
         let keeper = self.handover.keeper.as_ref().map(OwnedFd::try_clone).transpose()?;
         let ticket_keys = self.certificates.message().ticket_keys;
-        successor.send(&ToSuccessor::Complete { kept, ticket_keys }, keeper.into_iter().collect());
+        let secret = self.secret.clone();
+        successor.send(&ToSuccessor::Complete { kept, ticket_keys, secret }, keeper.into_iter().collect());
         Ok(())
     }
 

@@ -89,6 +89,7 @@ fn serve(
     handover.begin(root, arguments, manager.is_some());
     let mut world = World::new(runtime, loader, pythons, first, listeners, clients, logs)?;
     world.certificates.inherit(std::mem::take(&mut handover.ticket_keys));
+    world.inherit_secret(std::mem::take(&mut handover.secret));
     for remark in &outline.remarks {
         log(Level::Warn, None, remark);
     }
