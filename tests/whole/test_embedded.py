@@ -335,3 +335,33 @@ def test_large_pieces_are_sent_from_python_s_memory(gilkeeper: Start, tmp_path: 
     # Longer ones are copied: whoever waits for the last bytes would hold all of them.
     assert server.ask("/one/5000000").body == expected("/one/5000000")
     assert link_memory(server.pids()[-1]) >= 1 << 20
+
+
+# `/closerange` closes every descriptor that it did not open, as programs do that become daemons.
+CLOSING = """
+import os
+def application(environ, start_response):
+    if environ["PATH_INFO"] == "/closerange":
+        os.closerange(3, 1000)
+    body = b"%d" % os.getpid()
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
+    return [body]
+"""
+
+
+def test_a_process_whose_application_closes_its_control_socket_is_replaced(gilkeeper: Start, tmp_path: Path) -> None:
+    """Met: the log said that the supervisor was gone, which was not so."""
+    (tmp_path / "wsgi.py").write_text(CLOSING)
+    server = gilkeeper([tmp_path / "wsgi.py"], arguments=[*OPTIONS, "--processes", "1"])
+    server.wait_workers(1)
+    before = pid_of(server)
+    with server.connect() as connection:
+        connection.send(message("GET", "/closerange"))
+        try:
+            assert connection.response().status == 200
+        except (client.Broken, OSError):
+            pass  # It may be gone before.
+    until(lambda: before not in (found := server.workers()) and len(found) == 1, "it is replaced", 30)
+    assert pid_of(server) != before
+    assert "the supervisor is gone" not in server.console()
+    assert "was closed, as by os.closerange in the application" in server.console()

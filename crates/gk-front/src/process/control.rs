@@ -28,6 +28,12 @@ const LEFT_OVER: Duration = Duration::from_millis(50);
 /// Longest wait for the pages to say so.
 const SHOWN: Duration = Duration::from_secs(2);
 
+/// Why the front stops where nobody has told it to.
+const NO_SUPERVISOR: &str = "the supervisor is gone; the front stops";
+/// The same within a worker: an application that closes descriptors closes those of the main thread, too. When the supervisor is gone, that
+/// thread says `Stop`.
+const NO_MAIN_THREAD: &str = "the control socket within this process was closed, as by os.closerange in the application: its connections end";
+
 /// The control socket.
 pub struct Control {
     socket: Rc<AsyncFd<OwnedFd>>,
@@ -50,7 +56,8 @@ impl Control {
         let mut buffer = vec![0; MAX_PACKET];
         loop {
             let Some((message, fds)) = self.next(&mut buffer).await else {
-                crate::note(Level::Crit, None, "the supervisor is gone; the front stops");
+                let why = if front.embedded.get() { NO_MAIN_THREAD } else { NO_SUPERVISOR };
+                crate::note(Level::Crit, None, why);
                 drain::stop(front, Duration::from_secs(5)).await;
                 return;
             };

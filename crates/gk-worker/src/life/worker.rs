@@ -150,6 +150,11 @@ impl Worker {
                 Ok(received) if received.bytes == 0 => return Some(ServingEnd::SupervisorGone),
                 Ok(received) => received,
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return None,
+                Err(error) if closed_here(&error) => {
+                    let text = "The control socket of this process was closed, as by os.closerange in the application: the process ends";
+                    plain(Level::Error, "wsgi", None, text);
+                    return Some(ServingEnd::Stop("link_lost".to_owned()));
+                }
                 Err(_) => return Some(ServingEnd::SupervisorGone),
             };
             match gk_messages::decode::<ToWorker>(&packet[..received.bytes]) {
@@ -429,4 +434,10 @@ impl Worker {
         // `listen` notices when the supervisor is gone.
         let _ = descriptors::send(&self.control, &gk_messages::encode(message), &[]);
     }
+}
+
+/// Whether a descriptor is no socket of ours any more: this process has closed it.
+fn closed_here(error: &std::io::Error) -> bool {
+    use rustix::io::Errno;
+    Errno::from_io_error(error).is_some_and(|errno| matches!(errno, Errno::BADF | Errno::NOTSOCK))
 }
