@@ -103,6 +103,28 @@ fn a_front_sees_what_others_keep_busy() {
     assert_eq!(code, 0);
 }
 
+/// Met: a mark stayed when the last request ended, and the front that read it held a client off for nobody.
+#[test]
+fn a_worker_that_falls_idle_tells_of_nobody_who_waits() {
+    let code = served(1, |one, two| {
+        let flag = one.directory.join("flag").display().to_string();
+        let mut out = BytesMut::new();
+        let id = one.request(&format!("/?{flag}"), "GET", b"", &mut out);
+        one.page.word(page::WAITS).store(7, Ordering::Relaxed);
+        one.page.word(page::HOLDS).store(9, Ordering::Relaxed);
+        one.send(&out);
+        let told = |of: &Front| {
+            [page::WAITS_ELSEWHERE, page::HOLDS_ELSEWHERE]
+                .map(|word| of.page.word(word).load(Ordering::Relaxed))
+        };
+        until("the other front hears of both", || told(two) == [7, 9]);
+        std::fs::write(&flag, "").unwrap();
+        assert_eq!(one.answer(id).status, 200);
+        until("and that nobody is left", || told(two) == [0, 0]);
+    });
+    assert_eq!(code, 0);
+}
+
 #[test]
 fn a_front_that_is_gone_takes_only_its_requests() {
     let code = with_other_setup(

@@ -52,7 +52,8 @@ impl Guarded {
         for (word, elsewhere) in [(page::WAITS, page::WAITS_ELSEWHERE), (page::HOLDS, page::HOLDS_ELSEWHERE)]
         {
             let marks = self.links.iter().map(|(front, link)| (*front, link.word(word)));
-            let marks: Vec<(u64, u64)> = marks.filter(|(_, mark)| *mark != 0).collect();
+            // Nobody waits for a process without requests, and no later look would take back what is told now.
+            let marks: Vec<(u64, u64)> = marks.filter(|(_, mark)| *mark != 0 && all > 0).collect();
             for (front, link) in &self.links {
                 let other = marks.iter().find(|(other, _)| other != front);
                 link.set_word(elsewhere, other.map_or(0, |(_, mark)| *mark));
