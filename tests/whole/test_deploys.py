@@ -78,6 +78,57 @@ def test_a_group_that_a_reload_renames_serves_what_was_under_way(gilkeeper: Star
     server.wait_workers(1)
 
 
+GONE = """
+import pathlib, time
+HERE = pathlib.Path(__file__).parent
+RELEASE = b"first"
+def application(environ, start_response):
+    body = RELEASE + b" %d" % len(environ["wsgi.input"].read())
+    while environ["PATH_INFO"] == "/endless" and not (HERE / "go").exists():
+        time.sleep(0.01)
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
+    return [body]
+"""
+
+
+def test_the_workers_of_a_group_that_a_reload_renames_have_their_graceful_timeout(gilkeeper: Start, tmp_path: Path) -> None:
+    """Met: nothing bounded them, so one request that hung kept the process of a group that was gone for ever."""
+    (tmp_path / "wsgi.py").write_text(GONE)
+    conf = "WSGIDaemonProcess {0} threads=2 graceful-timeout=1 shutdown-timeout=1\nWSGIScriptAlias / ${{APP}}/wsgi.py process-group={0} application-group=%{{GLOBAL}}\n"
+    server = gilkeeper([tmp_path / "wsgi.py"], conf.format("before"))
+    [old] = server.wait_workers(1)
+    with socket.create_connection(("127.0.0.1", server.port), 60) as client:
+        client.sendall(b"GET /endless HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        until(lambda: sum(one["busy"] for one in server.status()["workers"]) == 1, "it runs", 20)
+        (server.root / "site.conf").write_text(conf.format("after"))
+        told = server.tell("reload")
+        assert told.returncode == 0, told.stderr
+        until(lambda: old not in {one["pid"] for one in server.status()["workers"]}, "the old process has left", 20)
+    assert server.ask("/").body == b"first 0"
+
+
+def test_a_renamed_group_serves_its_loaded_code_where_the_script_has_changed_too(gilkeeper: Start, tmp_path: Path) -> None:
+    """A request under way is served by the old group's process, and that loads no new code for it: nobody would take it otherwise."""
+    (tmp_path / "wsgi.py").write_text(GONE)
+    conf = "WSGIDaemonProcess {0} threads=2 connect-timeout=1\nWSGIScriptAlias / ${{APP}}/wsgi.py process-group={0} application-group=%{{GLOBAL}}\n"
+    server = gilkeeper([tmp_path / "wsgi.py"], conf.format("before"))
+    server.wait_workers(1)
+    assert server.ask("/").body == b"first 0"
+    with socket.create_connection(("127.0.0.1", server.port), 60) as client:
+        client.sendall(b"POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 8\r\n\r\nhalf")
+        (server.root / "site.conf").write_text(conf.format("after"))
+        (server.root / "app/wsgi.py").write_text(GONE.replace("first", "second"))
+        told = server.tell("reload")
+        assert told.returncode == 0, told.stderr
+        assert server.ask("/").body == b"second 0"
+        client.sendall(b"rest")
+        answer = b""
+        while block := client.recv(1 << 16):
+            answer += block
+    assert answer.startswith(b"HTTP/1.1 200 ") and answer.endswith(b"first 8"), answer
+    server.wait_workers(1)
+
+
 @pytest.mark.of_daemon_mode("the connection ends with the process that serves it, and nobody can try its request again")
 def test_kills_under_load_cost_no_get(gilkeeper: Start, tmp_path: Path) -> None:
     """Reported: each kill of a worker was a 502 for every request in it, also for those that are safe to repeat."""

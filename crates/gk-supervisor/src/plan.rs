@@ -205,6 +205,7 @@ impl Plan {
         self.tick_front(now);
         self.tick_faults(now);
         self.tick_liveness(now);
+        self.tick_left_over(now);
         self.tick_workers(now);
         self.tick_reload(now);
         self.tick_upgrade(now);

@@ -241,6 +241,9 @@ pub enum ToWorker {
     },
     /// The reload that followed from its last `FromWorker::ScriptChanged` was refused: it serves on, with the code it has.
     ReloadRefused,
+    /// Its process group is gone from the configuration, so that no newer process answers the requests that it is still sent: it serves them
+    /// with the code it has, also where that has changed.
+    NoSuccessors,
     /// Write the Python stacks of the busy request threads to the log.
     DumpStacks,
     /// Answer with `FromWorker::Stack`, if this request still runs.

@@ -3,6 +3,7 @@
 //!
 //! One reload runs at a time. Requests for further reloads are merged into one that follows.
 
+mod left_over;
 mod offer;
 
 use super::action::{Action, Notice};
@@ -257,9 +258,7 @@ impl Plan {
             self.link(worker);
         }
         let reason = if request.evict { "eviction_signal" } else { "reload" };
-        for worker in &old {
-            self.drain(*worker, reason, request.evict, now);
-        }
+        self.release(&old, reason, request.evict, now);
         let services = self.restart_services(|name| request.takes(name), reason, now);
         let draining = match old.len() {
             1 => "1 old worker drains".to_owned(),
@@ -392,6 +391,9 @@ impl Plan {
             return;
         }
         let new = self.is_new_in_reload(worker);
+        if self.workers.get(&worker).is_some_and(|w| w.left_over.is_some()) {
+            return;
+        }
         match &mut self.reload {
             // An old worker may report the same change late; its report counts only if this reload is refused.
             Some(reload) if reload.request.takes(group) && !new => {

@@ -94,6 +94,10 @@ pub struct WorkerHandle {
     pub linked: bool,
     /// Seconds, of its process group.
     pub shutdown_timeout: f64,
+    /// The same, for a group that the configuration in force does not have.
+    pub graceful_timeout: f64,
+    /// The generation from which on nobody else has its process group: it serves what fronts of earlier generations send.
+    pub left_over: Option<u64>,
     /// Its signs of life.
     pub signs: Signs,
     /// Silence after which it is replaced; `None`: never.
@@ -113,6 +117,14 @@ pub struct WorkerHandle {
 }
 
 impl WorkerHandle {
+    /// The word of `gilkeeper status` for its state. One that only serves what earlier fronts send leaves after them.
+    pub fn word(&self) -> &'static str {
+        match self.left_over {
+            Some(_) if self.serves() => WorkerState::Leaving.word(),
+            _ => self.state.word(),
+        }
+    }
+
     /// Whether it can be given requests.
     pub fn serves(&self) -> bool {
         matches!(self.state, WorkerState::Ready | WorkerState::Failed)

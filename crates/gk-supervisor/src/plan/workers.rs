@@ -50,6 +50,8 @@ impl Plan {
             starved: Duration::ZERO,
             linked: false,
             shutdown_timeout: spec.shutdown_timeout,
+            graceful_timeout: spec.graceful_timeout(),
+            left_over: None,
             signs: Signs::default(),
             longest_silence: self.longest_silence(spec),
             gil_returned: None,
@@ -328,9 +330,10 @@ impl Plan {
     /// The drain window; `None`: without bound.
     fn window(&self, worker: u64, evicted: bool) -> Option<Duration> {
         let handle = self.workers.get(&worker)?;
-        let spec = &self.groups.iter().find(|g| g.spec.name == handle.group)?.spec;
-        let eviction = if evicted { spec.eviction_timeout } else { 0.0 };
-        let window = if eviction > 0.0 { eviction } else { spec.graceful_timeout() };
+        let group = self.groups.iter().find(|g| g.spec.name == handle.group);
+        let eviction = group.map_or(0.0, |g| if evicted { g.spec.eviction_timeout } else { 0.0 });
+        let graceful = group.map_or(handle.graceful_timeout, |g| g.spec.graceful_timeout());
+        let window = if eviction > 0.0 { eviction } else { graceful };
         (window > 0.0).then(|| seconds(window))
     }
 

@@ -102,7 +102,9 @@ impl Worker {
             from_outside.run(states, main);
             self.handle_signals();
             self.tell_of_gil();
-            for script in self.watched.changed(&self.engine) {
+            for script in
+                self.watched.changed(&self.engine).into_iter().filter(|_| !self.engine.reloads.ended())
+            {
                 plain(
                     Level::Info,
                     "wsgi",
@@ -223,6 +225,7 @@ impl Worker {
                 ScriptChanges::keep(&self.engine);
                 self.engine.reloads.refuse();
             }
+            ToWorker::NoSuccessors => self.engine.reloads.end(),
             ToWorker::DumpStacks => {
                 self.order(Order::Stacks(Level::Notice, "Stacks of the busy request threads".to_owned()))
             }

@@ -1,7 +1,7 @@
 //! Requests whose script has changed on the disk wait here for the reload of their process group. Then they go back to the front,
 //! and the new workers answer them; if the reload was refused, the code that is loaded answers.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,8 @@ pub(crate) struct ReloadGate {
     state: AtomicU64,
     /// This worker leaves: others answer from now on.
     leaving: Mutex<bool>,
+    /// No others do: the code that is loaded answers. Set under the lock.
+    ended: AtomicBool,
     changed: Condvar,
 }
 
@@ -42,10 +44,10 @@ impl ReloadGate {
     pub(crate) fn wait(&self, state: u64, gone: impl Fn() -> bool) -> bool {
         let end = Instant::now() + PATIENCE;
         let mut leaving = self.leaving();
-        while !*leaving && self.state() | 1 == state | 1 && !gone() && Instant::now() < end {
+        while !self.ended() && !*leaving && self.state() | 1 == state | 1 && !gone() && Instant::now() < end {
             leaving = self.changed.wait_timeout(leaving, LOOK).unwrap_or_else(PoisonError::into_inner).0;
         }
-        *leaving
+        *leaving && !self.ended()
     }
 
     /// A reload was refused, and the files that caused it are kept as they are loaded.
@@ -54,6 +56,19 @@ impl ReloadGate {
         self.state.store((self.state() | 1) + 1, Ordering::Release);
         drop(leaving);
         self.changed.notify_all();
+    }
+
+    /// No reload of this process group follows any more.
+    pub(crate) fn end(&self) {
+        let leaving = self.leaving();
+        self.ended.store(true, Ordering::Release);
+        drop(leaving);
+        self.changed.notify_all();
+    }
+
+    /// Whether [`ReloadGate::end`] was called.
+    pub(crate) fn ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
     }
 
     /// This worker leaves, after the front was told.
@@ -88,5 +103,8 @@ mod tests {
             waiting.join()
         });
         assert!(back.unwrap());
+        // The last one of its group gives nothing back.
+        gate.end();
+        assert!(!gate.wait(before, || false));
     }
 }

@@ -126,3 +126,32 @@ fn workers_of_other_groups_stop_after_those_that_send_them_requests() {
     t.exit(2, "exit status 0");
     assert_eq!(t.said(), "done, exit 0");
 }
+
+#[test]
+fn workers_of_a_group_that_a_reload_removes_leave_after_those_that_send_them_requests() {
+    let fronts = || ProcessGroup { embedded: true, ..group("fronts", 1) };
+    let mut t = Table::start(outline_of(1, vec![group("before", 1), fronts()]), Duration::from_secs(100));
+    t.front_ready();
+    t.ready(1);
+    t.ready(2);
+    t.event(Event::Hangup);
+    t.event(Event::Configured(Ok(outline_of(2, vec![group("after", 1), fronts()]))));
+    t.ready(3);
+    t.said.clear();
+    t.ready(4);
+    assert_eq!(
+        t.said(),
+        "site c2 g2, adopt c2, link 3, link 4, drain 2, leave 2 reload 15, worker 1 NoSuccessors, done"
+    );
+    // Nobody has newer code for its requests.
+    t.worker(1, FromWorker::ScriptChanged { script: "site.wsgi".into() });
+    t.pass(1.0);
+    assert_eq!((t.said().as_str(), t.states().as_str()), ("", "1:ready 2:leaving 3:ready 4:ready"));
+    t.exit(2, "exit status 0");
+    assert_eq!(t.said(), "gone 2, drain 1, leave 1 reload 15");
+    // Its own bound is what its group had.
+    t.pass(15.6);
+    assert_eq!(t.said(), "stop 1 graceful_timeout");
+    t.exit(1, "exit status 0");
+    assert_eq!((t.said().as_str(), t.states().as_str()), ("gone 1", "3:ready 4:ready"));
+}

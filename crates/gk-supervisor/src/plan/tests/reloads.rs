@@ -39,6 +39,8 @@ fn a_removed_group_leaves_and_a_smaller_one_shrinks() {
     for old in ["drain 1", "drain 2", "drain 3"] {
         assert!(said.contains(old), "{said}");
     }
+    // One that hangs has the time that its group gave it.
+    assert!(said.contains("worker 3 NoSuccessors") && said.ends_with("leave 3 reload 15, done"), "{said}");
     assert_eq!(t.states(), "1:leaving 2:leaving 3:leaving 4:ready");
 }
 

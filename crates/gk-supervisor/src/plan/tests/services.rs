@@ -88,8 +88,7 @@ fn a_group_may_become_a_service_and_back() {
     t.event(Event::Configured(Ok(with(2, vec![service("a", 1), group("s", 1)]))));
     assert_eq!(t.said(), "read, spawn 3 s c2 g2");
     t.ready(3);
-    let order =
-        "site c2 g2, adopt c2, link 3, drain 1, leave 1 reload 15, signal 2 15, done, spawn 4 a c2 g2";
+    let order = "site c2 g2, adopt c2, link 3, worker 1 NoSuccessors, drain 1, leave 1 reload 15, signal 2 15, done, spawn 4 a c2 g2";
     assert_eq!(t.said(), order);
     t.exit(2, "exit status 0");
     assert_eq!(t.said(), "");
