@@ -16,7 +16,7 @@ mod settings;
 mod tls;
 pub use access_log::{AccessLog, LogCondition, LogForm};
 pub use encoded_slashes::EncodedSlashes;
-pub use gk_options::ProcessGroup;
+pub use gk_options::{FRONTS, ProcessGroup};
 pub(crate) use protocols::Http2Patch;
 pub use protocols::{Http2, Protocols};
 pub use proxy_protocol::ProxyProtocol;
@@ -89,9 +89,6 @@ pub struct Site {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proxy_protocol: Option<ProxyProtocol>,
 }
-
-/// Name of the process group of `GilkeeperFronts`.
-pub const FRONTS: &str = "fronts";
 
 /// How the supervisor watches over the processes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

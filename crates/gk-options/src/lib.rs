@@ -15,6 +15,6 @@ mod value;
 
 pub use kind::{Kind, Refusal};
 pub use row::{Row, Serve};
-pub use rows::{OPTIONS, ProcessGroup, ProcessOption};
+pub use rows::{FRONTS, OPTIONS, ProcessGroup, ProcessOption};
 pub use status::Status;
 pub use value::Value;

@@ -9,6 +9,9 @@ use crate::row::Row;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
+/// Name of the process group of `GilkeeperFronts`.
+pub const FRONTS: &str = "fronts";
+
 /// One option of WSGIDaemonProcess.
 pub type ProcessOption = Row<ProcessGroup>;
 
@@ -311,6 +314,11 @@ impl ProcessGroup {
     /// The group runs a service script and takes no requests.
     pub fn service(&self) -> bool {
         self.threads == 0
+    }
+
+    /// Its processes are those of several fronts: they speak HTTP, and run no application.
+    pub fn is_front(&self) -> bool {
+        self.embedded && self.name == FRONTS
     }
 
     /// Its processes renounce new privileges: by default where a user of its own keeps it apart from the rest of the machine.
