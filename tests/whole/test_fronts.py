@@ -224,6 +224,90 @@ def test_daemon_groups_stand_beside_the_embedded_one(gilkeeper: Start, tmp_path:
         assert clients.end() == []
 
 
+RENAMED = """
+{arrangement}
+WSGIDaemonProcess {name} processes=1 threads=2 connect-timeout=1 graceful-timeout=20
+WSGIScriptAlias /api ${{APP}}/wsgi.py process-group={name} application-group=%{{GLOBAL}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("arrangement", "speakers"), [("GilkeeperFronts 2", "fronts"), ("GilkeeperEmbedded Beside\nStartServers 2", "global")], ids=["fronts", "beside"]
+)
+def test_a_group_that_a_reload_renames_serves_the_clients_of_earlier_fronts(
+    gilkeeper: Start, tmp_path: Path, arrangement: str, speakers: str
+) -> None:
+    """Met: its workers had left, so what clients of the earlier fronts were still sending, or sent next, got 503 after connect-timeout."""
+    conf = RENAMED.replace("{arrangement}", arrangement)
+    server = gilkeeper(application(tmp_path), conf.format(name="before"))
+    server.wait_workers(3)
+    earlier = set(server.workers(speakers))
+    with server.connect() as sending, server.connect() as begun:
+        sending.send(message("POST", "/api/up", {}, b"y" * 8)[:-4])
+        begun.send(b"GET /api HTTP/1.1\r\nHost: local")
+        # The fronts have read that much.
+        assert server.ask("/api").status == 200
+        (server.root / "site.conf").write_text(conf.format(name="after"))
+        told = server.tell("reload")
+        assert told.returncode == 0, told.stderr
+        assert answer(server, "/api")[1] == "after"
+        assert {one["pid"] for one in server.status()["workers"]} & earlier, "those that have clients"
+        for connection, rest, length in [(sending, b"yyyy", b"8"), (begun, b"host\r\n\r\n", b"0")]:
+            connection.send(rest)
+            response = connection.response()
+            assert (response.status, response.body.split()[1:]) == (200, [b"before", b"first", length])
+    # Nobody needs the old ones any more.
+    until(lambda: len(server.status()["workers"]) == 3, "the earlier processes have left", 30)
+    assert set(answer(server, "/api")[1] for _ in range(4)) == {"after"}
+
+
+ARRANGED = """
+{arrangement}
+WSGIDaemonProcess site processes=2 threads=2 graceful-timeout=20
+WSGIScriptAlias / ${{APP}}/wsgi.py process-group=site application-group=%{{GLOBAL}}
+"""
+SEVERAL, EMBEDDED, BESIDE_ONE = "GilkeeperFronts 2", "GilkeeperEmbedded On", "GilkeeperEmbedded Beside\nStartServers 2"
+
+
+@pytest.mark.parametrize("first", ["", SEVERAL, EMBEDDED], ids=["daemon", "fronts", "embedded"])
+def test_a_reload_to_other_processes_that_accept_connections_is_refused(gilkeeper: Start, tmp_path: Path, first: str) -> None:
+    server = gilkeeper(application(tmp_path), ARRANGED.format(arrangement=first))
+    until(lambda: server.ask("/").status == 200, "it serves")
+    before = until(lambda: (found := server.workers()) and len(found) == (4 if first == SEVERAL else 2) and set(found), "all are ready", 30)
+    words = {"": "one front", SEVERAL: "several fronts", EMBEDDED: "embedded mode"}
+    for other in {"", SEVERAL, EMBEDDED} - {first}:
+        (server.root / "site.conf").write_text(ARRANGED.format(arrangement=other))
+        told = server.tell("reload")
+        assert told.returncode != 0
+        assert f"GilkeeperEmbedded or GilkeeperFronts changed, from {words[first]} to {words[other]}" in told.stderr, told.stderr
+        assert server.ask("/").status == 200
+        assert {one["pid"] for one in server.status()["workers"]} == before, "nothing was started for it"
+    (server.root / "site.conf").write_text(ARRANGED.format(arrangement=first))
+    told = server.tell("reload")
+    assert told.returncode == 0, told.stderr
+
+
+@pytest.mark.parametrize(
+    "steps", [[SEVERAL, "GilkeeperFronts 3", SEVERAL], [EMBEDDED, BESIDE_ONE, EMBEDDED]], ids=["number-of-fronts", "beside"]
+)
+def test_a_reload_between_arrangements_that_are_alike_loses_no_request(gilkeeper: Start, tmp_path: Path, steps: list[str]) -> None:
+    server = gilkeeper(application(tmp_path), ARRANGED.format(arrangement=steps[0]))
+    until(lambda: server.ask("/").status == 200, "it serves")
+    clients = Clients(server, ["/", "/up", "/large"])
+    try:
+        clients.wait(50)
+        for step in steps[1:]:
+            (server.root / "site.conf").write_text(ARRANGED.format(arrangement=step))
+            told = server.tell("reload")
+            assert told.returncode == 0, told.stderr
+            clients.wait(100)
+    finally:
+        failures = clients.end()
+    assert failures == []
+    until(lambda: len(server.status()["workers"]) == (4 if steps[0] == SEVERAL else 2), "the earlier processes have left", 40)
+    assert answer(server, "/")[1] == "site"
+
+
 def test_a_stop_lets_a_request_in_a_daemon_group_end_that_came_through_an_embedded_process(
     gilkeeper: Start, tmp_path: Path
 ) -> None:

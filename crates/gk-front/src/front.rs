@@ -246,7 +246,7 @@ impl Front {
     ) -> Result<(), String> {
         let before = self.current();
         if site.embedded != before.compiled.site().embedded {
-            return Err("whether other processes than the front accept connections (GilkeeperEmbedded, GilkeeperFronts) cannot change in a reload; restart the server".to_owned());
+            return Err("whether other processes than the front accept connections (GilkeeperEmbedded, GilkeeperFronts) changes only when the server is restarted".to_owned());
         }
         let current = CurrentSite::new(site, generation, logs, certificates)?;
         before.logs.flush();

@@ -228,6 +228,20 @@ impl Configuration {
         said
     }
 
+    /// Why this configuration may not follow `before`: the same processes have to accept connections. A front process that has closed the
+    /// listening sockets gets them back only when it is started.
+    pub fn accepts_elsewhere(&self, before: &Configuration) -> Option<String> {
+        let (new, old) = (Acceptors::of(&self.site), Acceptors::of(&before.site));
+        (new != old).then(|| {
+            format!(
+                "GilkeeperEmbedded or GilkeeperFronts changed, from {} to {}, which takes effect only when the server is restarted: restart \
+                 it, or use `gilkeeper upgrade`",
+                old.words(),
+                new.words()
+            )
+        })
+    }
+
     /// Why this configuration may not follow `before`: sockets stay open until the server is restarted, and one that speaks TLS would speak
     /// plain HTTP, without a `Listen` that asks for it.
     pub fn opens_in_plain(&self, before: &Configuration) -> Option<String> {
@@ -239,6 +253,32 @@ impl Configuration {
             "Listen changed, and the socket {address}, which speaks TLS, would speak plain HTTP until the server is restarted: restart it \
              instead"
         ))
+    }
+}
+
+/// The processes that accept connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Acceptors {
+    Front,
+    Fronts,
+    Embedded,
+}
+
+impl Acceptors {
+    fn of(site: &Site) -> Self {
+        match site.groups.iter().find(|group| group.embedded) {
+            None => Self::Front,
+            Some(group) if group.is_front() => Self::Fronts,
+            Some(_) => Self::Embedded,
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::Front => "one front",
+            Self::Fronts => "several fronts",
+            Self::Embedded => "embedded mode",
+        }
     }
 }
 

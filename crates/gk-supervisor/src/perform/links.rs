@@ -37,8 +37,13 @@ impl World {
             // The front process is a new one; the others are those that were there.
             return Ok(());
         }
-        let embedded = child.embedded;
-        let others = |child: &Child| child.embedded != embedded && child.introduced.is_some();
+        let (embedded, group) = (child.embedded, child.process_group.clone());
+        // One that is embedded takes the place of workers that its group had before.
+        let others = |child: &Child| {
+            child.embedded != embedded
+                && child.introduced.is_some()
+                && !(embedded && child.process_group == group)
+        };
         let others: Vec<u64> =
             self.workers.iter().filter(|(_, child)| others(child)).map(|(other, _)| *other).collect();
         others.into_iter().try_for_each(|other| match embedded {

@@ -61,6 +61,7 @@ fn read(
     facts::worse(valid, &configuration.certificates.facts, now).map_or(Ok(()), Err)?;
     configuration.settle_like(before);
     configuration.opens_in_plain(before).map_or(Ok(()), Err)?;
+    configuration.accepts_elsewhere(before).map_or(Ok(()), Err)?;
     logs::check(&configuration.site)?;
     if let Ok(mut pythons) = pythons.lock() {
         *pythons = known;
