@@ -168,6 +168,11 @@ fn fronts_are_a_group_of_their_own() {
         ("GilkeeperFronts none", "GilkeeperFronts"),
         ("GilkeeperFronts 0", "GilkeeperFronts"),
         ("GilkeeperFronts 2\nWSGIDaemonProcess fronts", "`fronts` is the name of the process group"),
+        ("GilkeeperEmbedded On\nWSGIDaemonProcess fronts", "`fronts` is the name of the process group"),
+        (
+            "GilkeeperFronts 3\nGilkeeperMaxConnectionsPerAddress 50",
+            "GilkeeperMaxConnectionsPerAddress 50 allows one address up to 150 connections",
+        ),
     ] {
         let loaded = read(text);
         assert!(

@@ -52,7 +52,9 @@ pub const ROWS: &[Directive] = &[
         .doc("Processes that accept connections and speak HTTP in daemon mode. One is enough for up to eight CPUs; `auto` is one \
             for every eight CPUs. With more than one, each is a process of a group named `fronts` and has its own link to each \
             worker and its own queue; the front process itself then accepts no connections. `GilkeeperMaxConnections`, \
-            `GilkeeperResponseMemory` and `GilkeeperResponseSpool` are divided among them. The page \"Scale\" says when this \
+            `GilkeeperResponseMemory` and `GilkeeperResponseSpool` are divided among them, and each counts the connections of an \
+            address (`GilkeeperMaxConnectionsPerAddress`) for itself. A reload can change their number, but not go from one \
+            to several or back. The page \"Scale\" says when this \
             pays."),
     Directive::honoured("WSGIRestrictEmbedded", "On|Off", Contexts::GLOBAL, Arity::exactly(1), restrict_embedded)
         .default("Off")

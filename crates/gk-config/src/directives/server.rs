@@ -86,7 +86,8 @@ pub const ROWS: &[Directive] = &[
         .default("0").ours().doc("Most connections at once from one client address; further ones are closed at once. IPv6 addresses count by /64. \
             The address is that of the connection, or with the PROXY protocol that of the client it names. Trusted proxies \
             (`WSGITrustedProxies`, `RemoteIPInternalProxy`, `RemoteIPTrustedProxy`) and Unix sockets have no limit. 0 means no \
-            limit for all."),
+            limit for all. In embedded mode and with several fronts each process counts for itself, so N of them allow an \
+            address up to N times as many."),
     Directive::honoured("GilkeeperFrontTimeout", "seconds", GLOBAL, ONE, front_timeout)
         .default("15").ours().doc("The time without a sign of life after which the front, each of several fronts, or the admin process is replaced; 0 means never. A front \
             in a debugger is left alone."),

@@ -31,6 +31,10 @@ pub fn choose(raw: &mut Raw, surroundings: &Surroundings, journal: &mut Journal)
     }
     let Some((group, word)) = raw.groups.iter_mut().find(|(group, _)| !group.service()) else { return };
     group.embedded = true;
+    if group.name == FRONTS {
+        let message = format!("`{FRONTS}` is the name of the process group that GilkeeperFronts adds");
+        journal.say(Complaint::error(message).at(word).hint("choose another name"));
+    }
     if word.text.is_empty() {
         take_options(&raw.embedded, group);
         if let Some(word) = raw.lazy_words.remove("") {
@@ -101,8 +105,27 @@ fn add_fronts(raw: &mut Raw, surroundings: &Surroundings, journal: &mut Journal)
     raw.groups.push((group, Word::default()));
 }
 
+/// A limit that each of several processes counts for itself.
+fn note_limits(raw: &Raw, journal: &mut Journal) {
+    let several = raw.groups.iter().find(|(group, _)| group.embedded && group.processes > 1);
+    let (Some((group, _)), most) = (several, raw.http.max_connections_per_address) else { return };
+    let Some(word) = raw.embedded.on.as_ref().or(raw.embedded.fronts.as_ref().map(|(word, _)| word)) else {
+        return;
+    };
+    if most > 0 {
+        let processes = group.processes;
+        let message = format!(
+            "{processes} processes accept connections, and each counts for itself: GilkeeperMaxConnectionsPerAddress {most} allows one address \
+             up to {} connections",
+            most.saturating_mul(processes as usize)
+        );
+        journal.say(Complaint::note(message).at(word));
+    }
+}
+
 /// What cannot be said beside it.
 pub fn check(raw: &Raw, journal: &mut Journal) {
+    note_limits(raw, journal);
     let Some(on) = &raw.embedded.on else { return };
     if let Some(word) = &raw.embedded.restricted {
         let message = "WSGIRestrictEmbedded forbids embedded mode, which GilkeeperEmbedded asks for";
