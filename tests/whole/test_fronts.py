@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from pathlib import Path
 import client
 import pytest
 from client import message
-from harness import until
+from harness import free_port, until
 from running import Gilkeeper
 
 pytestmark = pytest.mark.of_daemon_mode("it asks for the arrangement that it tests")
@@ -322,3 +323,43 @@ def test_a_stop_lets_a_request_in_a_daemon_group_end_that_came_through_an_embedd
         (server.root / "app/go").touch()
         assert b" api " in one.response().body and b" global " in two.response().body
     assert server.process.wait(30) == 0
+
+
+# What a process has that runs no application.
+OF_A_FRONT = {
+    "gilkeeper_process_context_switches_total",
+    "gilkeeper_process_cpu_seconds_total",
+    "gilkeeper_process_resident_memory_bytes",
+    "gilkeeper_process_run_delay_seconds_total",
+    "gilkeeper_worker_restarts_total",
+}
+
+
+def test_pages_and_commands_tell_of_fronts_what_a_front_has(gilkeeper: Start, tmp_path: Path) -> None:
+    """Met: figures of requests, all 0, as if the fronts were workers; `front ready` while each of several fronts stood still."""
+    admin = free_port()
+    conf = "GilkeeperFrontTimeout 600\n" + ARRANGED.format(arrangement=SEVERAL)
+    server = gilkeeper(application(tmp_path), conf, admin=admin)
+    server.wait_workers(4)
+    assert server.ask("/").status == 200
+    until(lambda: client.ask(admin, "/readyz").status == 200, "it is ready", 20)
+
+    def families(group: str) -> set[str]:
+        page = client.ask(admin, "/metrics").body.decode()
+        return {re.split("[{ ]", line)[0] for line in page.splitlines() if f'process_group="{group}"' in line}
+
+    until(lambda: families("site") > OF_A_FRONT and families("fronts"), "the workers are measured", 20)
+    assert families("fronts") == OF_A_FRONT
+    status = server.tell("status").stdout
+    assert "ready (2 processes accept connections)" in status, status
+    assert all(line.split()[5:9] == ["shared", "-", "-", "-"] for line in status.splitlines() if line.startswith("fronts ")), status
+    told = server.tell("profile", "--seconds", "1")
+    assert " of 2 workers " in told.stdout, told.stdout + told.stderr
+    fronts = server.workers("fronts")
+    try:
+        [os.kill(pid, signal.SIGSTOP) for pid in fronts]
+        until(lambda: "no process accepts connections" in server.tell("status").stdout, "the status says so", 30)
+        until(lambda: b"no front accepts connections" in client.ask(admin, "/readyz").body, "the health check says so", 30)
+    finally:
+        [os.kill(pid, signal.SIGCONT) for pid in fronts]
+    assert server.ask("/").status == 200

@@ -433,8 +433,8 @@ fn a_worker_without_a_scoreboard_is_shown() {
     hub.advance(now + 1.0);
     let status = api::status(&hub, now + 1.0);
     assert_eq!(status["workers"][0]["threads"], 3);
-    assert_eq!(status["workers"][0]["gil_wait_exact"], false);
-    // Whether it has a GIL is unknown, which is not the same as "no".
+    // What is unknown is not the same as "no".
+    assert_eq!(status["workers"][0]["gil_wait_exact"], serde_json::Value::Null);
     assert_eq!(status["workers"][0]["gil_enabled"], serde_json::Value::Null);
     assert_eq!(status["groups"]["g"]["gil_enabled"], serde_json::Value::Null);
     let text = prometheus::page(&hub, false);

@@ -187,6 +187,12 @@ impl Plan {
         &self.front
     }
 
+    /// Workers that accept connections, where they do so in the place of the front; `None`: it does.
+    pub fn accepting(&self, is_silent: impl Fn(&WorkerHandle) -> bool) -> Option<u32> {
+        let accepts = |w: &&WorkerHandle| w.embedded && w.linked && w.serves() && !is_silent(w);
+        self.embedded().then(|| self.workers.values().filter(accepts).count() as u32)
+    }
+
     /// Counts up with each reload.
     pub fn generation(&self) -> u64 {
         self.generation

@@ -74,6 +74,8 @@ impl StatusQuery {
             state: handle.state.word().to_owned(),
             restarts: handle.restarts,
             silent: silence(handle.signs.silence(now), self.front_waited),
+            accepting: plan
+                .accepting(|w| silence(w.signs.silence(now), self.waited.contains(&w.worker)) > 0.0),
             figures: self.front.clone().unwrap_or_default(),
         });
         let workers = plan.workers().filter_map(|w| {
@@ -83,7 +85,8 @@ impl StatusQuery {
                 worker: w.worker,
                 pid: w.pid?,
                 process_group: w.group.clone(),
-                state: w.state.word().to_owned(),
+                state: w.word().to_owned(),
+                front: w.front,
                 // From its report when it was ready, unless its figures have a newer value.
                 gil_mode: Some(figures.gil_mode)
                     .filter(|mode| !mode.is_empty())

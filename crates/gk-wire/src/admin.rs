@@ -115,6 +115,9 @@ pub struct Front {
     pub restarts: u64,
     /// Seconds without a sign of life.
     pub silent: f64,
+    /// Processes that accept connections in its place, in embedded mode and with several fronts; `None`: it accepts them itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepting: Option<u32>,
     /// Its figures.
     #[serde(flatten)]
     pub figures: crate::control::FrontStatus,
@@ -135,6 +138,9 @@ pub struct Worker {
     pub gil_mode: String,
     /// Module that turned the GIL back on in a worker that is to run without it: `the module 'x'`.
     pub gil_returned: Option<String>,
+    /// One of several fronts: it speaks HTTP, and runs no application.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub front: bool,
     /// Python's version.
     pub python: String,
     /// Effective seconds of the main interpreter, `None` without a GIL.

@@ -127,7 +127,7 @@ pub struct FrontFigures {
     pub waiting_responses: (u64, u64),
     /// A line for each worker that has a GIL although it is to run without.
     pub remarks: Vec<String>,
-    /// Process groups without a worker that imported its applications and takes requests.
+    /// A line for each process group without a worker that imported its applications and takes requests.
     pub waiting: Vec<String>,
     /// A line for each worker without a sign of life.
     pub silent: Vec<String>,

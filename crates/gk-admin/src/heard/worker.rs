@@ -267,6 +267,11 @@ impl TrackedWorker {
         self.sample.as_ref().filter(|_| known).map(|sample| sample.gil_enabled)
     }
 
+    /// Whether it tells what its requests do: it has a scoreboard, or reports. One of several fronts has no requests.
+    pub fn is_measured(&self) -> bool {
+        self.board.is_some() || self.reports.is_some()
+    }
+
     /// Its scoreboard.
     pub fn board(&self) -> Option<&Board<SharedWords>> {
         self.board.as_ref()

@@ -413,7 +413,7 @@ impl Hub {
         };
         for worker in self.living_in(group) {
             about.processes += 1;
-            let Some(sample) = &worker.sample else { continue };
+            let Some(sample) = worker.sample.as_ref().filter(|_| worker.is_measured()) else { continue };
             let first = sample.groups.first();
             about.gil = first.map_or(sample.gil_mode, |first| first.gil_mode);
             about.gil_enabled = worker.gil_enabled().unwrap_or(true);

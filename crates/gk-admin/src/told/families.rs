@@ -13,6 +13,7 @@ use gk_telemetry::Histogram;
 use gk_telemetry::figures::{FIGURES, Figure, Figures, Metric, Value as Sum};
 use gk_telemetry::sample::WorkerSample;
 use gk_wire::happened::ENDS;
+use std::collections::BTreeSet;
 
 /// Upper edges of the histograms: as text, and in seconds.
 pub const EDGES: [(&str, f64); 18] = [
@@ -223,33 +224,33 @@ fn processes(page: &mut Families, hub: &Hub) {
             page.line(&labels, get(&worker.used));
         }
     }
-    // An unknown value has no line.
-    type Gauge = fn(&WorkerSample, Option<bool>) -> Option<f64>;
+    // An unknown value has no line. The process, whether it is measured, whether a GIL is in force.
+    type Gauge = fn(&WorkerSample, bool, Option<bool>) -> Option<f64>;
     let gauges: [(&str, &str, Gauge); 7] = [
-        ("gilkeeper_threads", "Request threads.", |s, _| Some(f64::from(s.threads))),
-        ("gilkeeper_threads_busy", "Request threads that serve a request.", |s, _| {
-            Some(s.slots.iter().filter(|slot| slot.serves()).count() as f64)
+        ("gilkeeper_threads", "Request threads.", |s, _, _| (s.threads > 0).then_some(f64::from(s.threads))),
+        ("gilkeeper_threads_busy", "Request threads that serve a request.", |s, known, _| {
+            known.then(|| s.slots.iter().filter(|slot| slot.serves()).count() as f64)
         }),
-        ("gilkeeper_gil_enabled", "1 where a GIL is in force, 0 without one.", |_, gil| {
+        ("gilkeeper_gil_enabled", "1 where a GIL is in force, 0 without one.", |_, _, gil| {
             gil.map(|gil| f64::from(u8::from(gil)))
         }),
         (
             "gilkeeper_gil_wait_exact",
             "1 where GIL waits are exact, 0 where they are a lower bound.",
-            |s, _| Some(f64::from(u8::from(s.exact))),
+            |s, known, _| known.then_some(f64::from(u8::from(s.exact))),
         ),
         (
             "gilkeeper_lock_waits_known",
             "1 where waits for locks are told apart, 0 where they cannot be; no line where there is a GIL.",
-            |s, _| s.locks.map(|known| f64::from(u8::from(known))),
+            |s, _, _| s.locks.map(|known| f64::from(u8::from(known))),
         ),
         (
             "gilkeeper_switch_interval_seconds",
             "The main interpreter's switch interval, 0 without a GIL.",
-            |s, gil| gil.map(|_| s.switch_interval as f64 / 1e9),
+            |s, _, gil| gil.map(|_| s.switch_interval as f64 / 1e9),
         ),
-        ("gilkeeper_interpreters", "Application groups that have an interpreter.", |s, _| {
-            Some(s.groups.len() as f64)
+        ("gilkeeper_interpreters", "Application groups that have an interpreter.", |s, known, _| {
+            known.then_some(s.groups.len() as f64)
         }),
     ];
     for (name, help, get) in gauges {
@@ -258,7 +259,7 @@ fn processes(page: &mut Families, hub: &Hub) {
             let Some(sample) = &worker.sample else { continue };
             let pid = worker.name.clone();
             let labels = [("process_group", worker.link.process_group.as_str()), ("pid", &pid)];
-            if let Some(value) = get(sample, worker.gil_enabled()) {
+            if let Some(value) = get(sample, worker.is_measured(), worker.gil_enabled()) {
                 page.line(&labels, value);
             }
         }
@@ -278,7 +279,9 @@ fn processes(page: &mut Families, hub: &Hub) {
     page.family("gilkeeper_worker_restarts_total", Form::Counter, "Ends of worker processes, by reason.");
     // From the start and at 0, so that the first end is an increase.
     let (restarts, queued) = (hub.events().restarts(), &hub.front_figures().status.queued);
-    for group in queued.keys() {
+    let own = living.iter().filter(|worker| worker.origin.is_none()).map(|worker| &worker.link.process_group);
+    let groups = queued.keys().chain(own);
+    for group in groups.collect::<BTreeSet<_>>() {
         for reason in ENDS.iter().filter(|reason| !restarts.contains_key(&(group.clone(), (**reason).into())))
         {
             page.line(&[("process_group", group), ("reason", reason)], 0.0);

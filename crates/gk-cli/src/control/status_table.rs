@@ -36,10 +36,16 @@ pub fn status(status: &Status) -> String {
         None => out.push_str("front: none\n"),
         Some(front) => {
             let queued: u64 = front.figures.queued.values().sum();
+            let state = match front.accepting {
+                None => front.state.clone(),
+                Some(0) => "no process accepts connections".to_owned(),
+                Some(1) => format!("{} (1 process accepts connections)", front.state),
+                Some(several) => format!("{} ({several} processes accept connections)", front.state),
+            };
             let _ = writeln!(
                 out,
-                "front: pid {}, {}, {} connections, {} requests, {queued} queued, {} restarts",
-                front.pid, front.state, front.figures.connections, front.figures.requests, front.restarts
+                "front: pid {}, {state}, {} connections, {} requests, {queued} queued, {} restarts",
+                front.pid, front.figures.connections, front.figures.requests, front.restarts
             );
             if front.silent > 0.0 {
                 let _ = writeln!(out, "the front gives no sign of life for {:.1} s", front.silent);
@@ -91,7 +97,7 @@ pub fn status(status: &Status) -> String {
     }));
     lines(&mut out, &rows);
     let mut rows = vec![INTERPRETERS.map(str::to_owned)];
-    for worker in &status.workers {
+    for worker in status.workers.iter().filter(|worker| !worker.front) {
         rows.extend(worker.interpreters.iter().map(|interpreter| {
             let name = &*interpreter.application_group;
             [
@@ -157,9 +163,9 @@ fn lazy_imports(out: &mut String, status: &Status) {
     }
 }
 
-/// A number that a process without request threads does not have.
+/// A number that a process which runs no request does not have.
 fn of_requests(worker: &Worker, number: u64) -> String {
-    if worker.threads == 0 { "-".to_owned() } else { number.to_string() }
+    if worker.threads == 0 || worker.front { "-".to_owned() } else { number.to_string() }
 }
 
 /// Rows as columns that line up. No cell begins a row of its own: names and states come from configurations and workers.
@@ -253,6 +259,28 @@ mod tests {
                 "worker 1, application group '': GET /a\\x1b[2J imports report lazily",
             ]
         );
+    }
+
+    #[test]
+    fn a_front_that_accepts_nothing_says_who_does() {
+        let words = |accepting| {
+            let front = Front { pid: 7, state: "ready".into(), accepting, ..Front::default() };
+            let worker = Worker {
+                process_group: "fronts".into(),
+                threads: 1,
+                front: true,
+                interpreters: vec![InterpreterFigures::default()],
+                ..Worker::default()
+            };
+            let text = status(&Status { front: Some(front), workers: vec![worker], ..Status::default() });
+            let cells: Vec<&str> = text.lines().last().unwrap().split_whitespace().collect();
+            assert_eq!(cells, ["fronts", "0", "0", "-", "-", "-", "0", "s"], "{text}");
+            text.lines().nth(1).unwrap().split(", 0 conn").next().unwrap().to_owned()
+        };
+        assert_eq!(words(None), "front: pid 7, ready");
+        assert_eq!(words(Some(0)), "front: pid 7, no process accepts connections");
+        assert_eq!(words(Some(1)), "front: pid 7, ready (1 process accepts connections)");
+        assert_eq!(words(Some(2)), "front: pid 7, ready (2 processes accept connections)");
     }
 
     #[test]

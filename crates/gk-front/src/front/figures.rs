@@ -1,5 +1,6 @@
 //! What the front tells of itself: figures for the supervisor and the admin process, and whether it is ready.
 
+use gk_config::site::ProcessGroup;
 use gk_telemetry::Answered;
 use gk_wire::control::{EmbeddedFigures, EmbeddedSpans, FrontStatus};
 use gk_wire::feed::span::FrontSpan;
@@ -23,11 +24,13 @@ impl Front {
     pub fn status(&self) -> FrontStatus {
         let pools = self.pools.borrow();
         let links = self.links.borrow();
+        let fronts = self.fronts();
+        let served = || pools.iter().filter(|(name, _)| Some(name.as_str()) != fronts.as_deref());
         let mut status = FrontStatus {
             connections: self.conns.borrow().len() as u64,
             requests: self.finished.get(),
-            queued: pools.iter().map(|(name, pool)| (name.clone(), pool.queued() as u64)).collect(),
-            queues: pools.iter().map(|(name, pool)| (name.clone(), pool.figures())).collect(),
+            queued: served().map(|(name, pool)| (name.clone(), pool.queued() as u64)).collect(),
+            queues: served().map(|(name, pool)| (name.clone(), pool.figures())).collect(),
             in_flight: links.iter().map(|(worker, link)| (*worker, u64::from(link.in_flight()))).collect(),
             admin: self.admin.get().and_then(|admin| admin.life()),
         };
@@ -42,6 +45,13 @@ impl Front {
             }
         }
         status
+    }
+
+    /// The process group of several fronts, which is given no requests.
+    pub fn fronts(&self) -> Option<String> {
+        let current = self.current();
+        let fronts = current.compiled.site().groups.iter().find(|group| group.is_front());
+        fronts.map(|group| group.name.clone())
     }
 
     /// The figures of a front within a worker, for the front that tells of all.
@@ -180,13 +190,22 @@ impl Front {
         self.stopping.get() && !self.is_patient.get()
     }
 
-    /// The process groups for requests without such a worker.
+    /// A line for each process group for requests without such a worker.
     fn waiting(&self) -> Vec<String> {
         let current = self.current();
         let groups = current.compiled.site().groups.iter().filter(|g| !g.service());
         let waits = |name: &str| {
             !self.pool(name).is_some_and(|pool| pool.has_ready_worker(|worker| self.life.is_silent(worker)))
         };
-        groups.filter(|g| waits(&g.name)).map(|g| g.name.clone()).collect()
+        let line = |group: &ProcessGroup| match group.is_front() {
+            true => "no front accepts connections".to_owned(),
+            false => {
+                let name = &group.name;
+                format!(
+                    "process group '{name}' has no worker that imported its applications and takes requests"
+                )
+            }
+        };
+        groups.filter(|g| waits(&g.name)).map(line).collect()
     }
 }

@@ -3,7 +3,7 @@
 use gk_messages::{decode, encode};
 use gk_sys::descriptors;
 use gk_wire::control::{FromFront, Happened, LinkFault, MAX_PACKET, RequestStack, ToFront, What};
-use gk_wire::feed::ToAdmin;
+use gk_wire::feed::{LinkFigures, ToAdmin};
 use gk_wire::log::{Area, Level};
 use gk_wire::setup::duration;
 use std::cell::{Cell, RefCell};
@@ -243,7 +243,11 @@ impl Control {
         };
         let worker = info.worker;
         if let Some(admin) = front.admin.get() {
-            admin.tell_worker((&info).into(), fds.next());
+            let mut told = LinkFigures::from(&info);
+            if front.fronts().as_ref() == Some(&info.process_group) {
+                told.threads = 0;
+            }
+            admin.tell_worker(told, fds.next());
         }
         let share = front.share(&info.process_group);
         let link = Link::new(info, socket, page, front.clock.clone(), share)

@@ -83,7 +83,8 @@ pub fn worker(configuration: &Configuration, group: &ProcessGroup, worker: u64) 
         slow_requests: site.measurements.slow_requests,
         holders: site.measurements.holders.seconds(),
         log_config: site.python.log_config.clone(),
-        scoreboard: site.measurements.on && group.threads > 0,
+        // One of several fronts calls no application.
+        scoreboard: site.measurements.on && group.threads > 0 && !group.is_front(),
         unread: site.admin.is_none() && !site.measurements.export.any(),
         embedded: None,
         several_fronts: site.embedded && !group.embedded && group.threads > 0,

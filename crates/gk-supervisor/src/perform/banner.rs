@@ -2,7 +2,7 @@
 
 use super::World;
 use crate::configuration::Configuration;
-use gk_config::site::{FRONTS, ImportScript, ProcessGroup};
+use gk_config::site::{ImportScript, ProcessGroup};
 use std::io::IsTerminal;
 
 impl World {
@@ -27,7 +27,7 @@ impl World {
                 let text = format!("{} x {threads}", count(g.processes, "process"));
                 match groups.len() {
                     1 => text,
-                    _ if g.embedded && g.name == FRONTS => count(g.processes, "front"),
+                    _ if g.is_front() => count(g.processes, "front"),
                     _ if g.embedded => format!("{}: {text}, embedded", g.name),
                     _ => format!("{}: {text}", g.name),
                 }

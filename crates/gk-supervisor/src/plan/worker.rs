@@ -74,6 +74,8 @@ pub struct WorkerHandle {
     pub threads: u32,
     /// It speaks HTTP itself.
     pub embedded: bool,
+    /// It is one of several fronts, and runs no application.
+    pub front: bool,
     /// Its state.
     pub state: WorkerState,
     /// When it was started.

@@ -8,7 +8,7 @@ use super::liveness;
 use super::liveness::signs::Signs;
 use super::worker::{ReadyReport, WorkerHandle, WorkerState};
 use super::{Plan, seconds};
-use gk_config::site::{FRONTS, ProcessGroup};
+use gk_config::site::ProcessGroup;
 use gk_sys::signal::{SIGKILL, SIGTERM};
 use gk_wire::control::{FromWorker, ImportFailure, LinkFault, ToFront, ToWorker, What};
 use gk_wire::log::Level;
@@ -40,6 +40,7 @@ impl Plan {
             pid: None,
             threads: spec.threads,
             embedded: spec.embedded,
+            front: spec.is_front(),
             state: WorkerState::Starting,
             started: now,
             ready: None,
@@ -68,7 +69,7 @@ impl Plan {
 
     /// The time that a process of that group has to become ready. One of several fronts imports nothing, and has as long as the one front.
     fn longest_start(&self, spec: &ProcessGroup) -> Option<Duration> {
-        if spec.name == FRONTS {
+        if spec.is_front() {
             return (self.front_timeout > 0.0).then_some(START);
         }
         (spec.startup_timeout > 0.0).then(|| seconds(spec.startup_timeout))
@@ -77,7 +78,7 @@ impl Plan {
     /// The silence after which a process of that group is replaced. One of several fronts runs no application, so for it `GilkeeperFrontTimeout`
     /// says this, as for the one front.
     fn longest_silence(&self, spec: &ProcessGroup) -> Option<Duration> {
-        if spec.name == FRONTS {
+        if spec.is_front() {
             return (self.front_timeout > 0.0).then(|| seconds(self.front_timeout));
         }
         (spec.deadlock_timeout > 0.0).then(|| seconds(spec.deadlock_timeout) + liveness::SLACK)
@@ -402,7 +403,7 @@ impl Plan {
         let handle = self.workers.get(&worker);
         let starved = handle.map(|h| h.starved).unwrap_or_default();
         let limit = handle.and_then(|h| h.deadline?.checked_sub(h.started + starved)).unwrap_or_default();
-        if handle.is_some_and(|h| h.group == FRONTS) {
+        if handle.is_some_and(|h| h.front) {
             return format!("{name} was not ready within {} s", limit.as_secs_f64());
         }
         let aside = match starved.as_secs() {

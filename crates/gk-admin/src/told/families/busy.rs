@@ -14,7 +14,9 @@ pub fn add(page: &mut Families, hub: &Hub) {
     );
     let busy = hub.busy_time();
     let known = hub.front_figures().status.queued.keys().map(String::as_str);
-    let groups: BTreeSet<&str> = known.chain(busy.groups()).collect();
+    // The processes of several fronts have no request threads that serve.
+    let used = busy.groups().filter(|group| busy.of(group).iter().any(|seconds| *seconds > 0.0));
+    let groups: BTreeSet<&str> = known.chain(used).collect();
     for group in groups {
         for (part, seconds) in PARTS.iter().zip(busy.of(group)) {
             page.line(&[("process_group", group), ("part", part)], seconds);
