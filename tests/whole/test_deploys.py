@@ -120,7 +120,7 @@ def test_a_renamed_group_serves_its_loaded_code_where_the_script_has_changed_too
         (server.root / "app/wsgi.py").write_text(GONE.replace("first", "second"))
         told = server.tell("reload")
         assert told.returncode == 0, told.stderr
-        assert server.ask("/").body == b"second 0"
+        until(lambda: server.ask("/").body == b"second 0", "the new code answers", 20)
         client.sendall(b"rest")
         answer = b""
         while block := client.recv(1 << 16):
