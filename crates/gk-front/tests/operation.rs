@@ -211,6 +211,6 @@ fn the_front_tells_of_workers_that_speak_http_themselves() {
     // Whether it has clients is decided at its start.
     let other = Site { embedded: false, ..support::site(front.root.path()) };
     let refused = front.reload_tls(&other, &Certificates::default()).unwrap();
-    assert!(refused.contains("cannot change in a reload"), "{refused}");
+    assert!(refused.contains("only when the server is restarted"), "{refused}");
     front.stop(0.0).unwrap();
 }
