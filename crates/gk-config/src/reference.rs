@@ -76,7 +76,8 @@ fn options_page() -> String {
     let mut out = format!(
         "{NOTE}# Options of WSGIDaemonProcess\n\n```apache\nWSGIDaemonProcess NAME option=value option=\"value with blanks\"\n```\n\n\
          Numbers are plain, without unit suffixes. Seconds may have decimals; the longest time is {} s (31 years), \
-         the greatest number {}. An unknown option is an error.\n\n\
+         the greatest number {}. An unknown option is an error. \
+         The embedded group that no `WSGIDaemonProcess` declares has the same options, behind [`GilkeeperEmbedded`](directives/process.md).\n\n\
          | option | value | default | what it does |\n|---|---|---|---|\n",
         Kind::LONGEST,
         Kind::MOST,
