@@ -118,6 +118,7 @@ NOT_IN_EMBEDDED = {
 NEWEST = (
     "test_applications.py",
     "test_charsets.py",
+    "test_doctor.py",
     "test_ends.py",
     "test_lazy_imports.py",
     "test_looking_in.py",

@@ -18,7 +18,7 @@ REFUSES = "does not support loading in subinterpreters"
 ONCE = "this module can only be loaded into one interpreter per process"
 
 pytestmark = [
-    pytest.mark.skipif(NAME not in ("3.11", "3.14", "3.14t"), reason="knows the findings of 3.11, 3.14 and 3.14t"),
+    pytest.mark.skipif(NAME not in ("3.11", "3.14", "3.14t", "3.15"), reason="knows the findings of 3.11, 3.14, 3.14t and 3.15"),
     # One process for all cases: they share a report.
     pytest.mark.xdist_group("doctor"),
 ]
@@ -33,7 +33,8 @@ def output(*command: object) -> str:
 @pytest.fixture(scope="module")
 def python() -> str:
     """A Python with the site's requirements and without Gilkeeper: `doctor` needs none there."""
-    requirements = SITE / ("requirements-3.14t.txt" if NAME == "3.14t" else "requirements.txt")
+    own = SITE / f"requirements-{NAME}.txt"
+    requirements = own if own.exists() else SITE / "requirements.txt"
     base = output(SCRIPTS / "python-of", NAME)
     return output(SCRIPTS / "venv", Path(output(SCRIPTS / "cache-dir")) / f"doctor-{NAME}", base, requirements)
 
@@ -59,8 +60,8 @@ def outcome(report: dict[str, Any], distribution: str, place: str) -> set[tuple[
     return {(one["outcome"], any(text in (one.get("error") or "") for text in known)) for one in found}
 
 
-# Their makers publish no wheel for the free-threaded build, so pip cannot install them there: there is nothing to examine.
-WITHOUT_WHEEL = {"3.14t": ("orjson", "psycopg-binary")}
+# Their makers publish no wheel for these builds, so pip cannot install them there: there is nothing to examine.
+WITHOUT_WHEEL = {"3.14t": ("orjson", "psycopg-binary"), "3.15": ("orjson",)}
 
 
 def must_be_installable(distribution: str) -> None:
@@ -109,6 +110,23 @@ def test_declarations(report: dict[str, Any]) -> None:
     assert declared["numpy._core._multiarray_umath"] == ("none", "not-used")
     assert declared["orjson.orjson"] == ("none", "used")
     assert {declared[name] for name in ("lxml.etree", "yaml._yaml", "psycopg_binary.pq")} == {("undeclared", "undeclared")}
+
+
+@pytest.mark.skipif(NAME != "3.15", reason="needs lazy imports, of CPython 3.15")
+def test_lazy_imports_change_no_outcome(python: str, report: dict[str, Any], tmp_path: Path) -> None:
+    """Reported: lxml was called safe in every mode where the application imported it lazily."""
+    script = tmp_path / "wsgi.py"
+    imports = ["lazy import numpy, yaml, psycopg", "lazy from lxml import etree"]
+    script.write_text("\n".join([*imports, "def application(environ, start_response):", "    return [etree, numpy, yaml, psycopg]", ""]))
+    command = [harness.gilkeeper(), "doctor", str(script), "--python", python, "--format", "json"]
+    told = subprocess.run(command, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL)
+    assert told.returncode == 1, told.stderr
+    lazily = json.loads(told.stdout)
+    verdicts = [[(one["mode"], one["verdict"]) for one in each["modes"]] for each in (lazily, report)]
+    assert verdicts[0] == verdicts[1]
+    for place in ("own-gil", "sub-interpreter", "second-sub-interpreter"):
+        for distribution in ("numpy", "lxml", "PyYAML", "psycopg-binary"):
+            assert outcome(lazily, distribution, place) == outcome(report, distribution, place), (distribution, place)
 
 
 @pytest.mark.skipif(NAME != "3.14t", reason="needs a free-threaded build")
