@@ -299,8 +299,10 @@ fn a_variable_counts_where_it_reaches_a_worker() {
         ("WSGIDaemonProcess a utf8-mode=on\nWSGIDaemonProcess b\n", utf8, true),
         ("WSGIPythonHashSeed 3\n", seed, false),
         ("GilkeeperEmbedded On\n", seed, true),
+        ("WSGIDaemonProcess a\n", home, true),
         ("WSGIDaemonProcess a python=/p/3.14\n", home, false),
         ("WSGIPythonHome /p\n", home, false),
+        ("WSGIDaemonProcess a chroot=/c\n", home, false),
     ] {
         let loaded = read_with("3.14", text, &[variable]);
         assert_eq!(
@@ -309,4 +311,6 @@ fn a_variable_counts_where_it_reaches_a_worker() {
             "{text} {variable:?}"
         );
     }
+    let elsewhere = read_with("3.14", "WSGIDaemonProcess a\n", &[home, ("PYTHONPLATLIBDIR", "libraries")]);
+    assert_eq!(told_of(&elsewhere, &["with which no Python"]).len(), 0);
 }

@@ -189,10 +189,11 @@ fn variables(
     let mut found: Vec<(Refused, Vec<&Group>)> = Vec::new();
     for group in groups {
         let Some(build) = group.build else { continue };
-        let own = group.group.python.is_none() && group.group.python_home.is_none();
-        // The configuration sets some itself; the Python's home is that of the server's own.
+        let about = group.group;
+        let own = about.python.is_none() && about.python_home.is_none() && about.chroot.is_none();
+        // The configuration sets some itself; the home is that of the server's own Python, and another folder within a chroot=.
         let reaches = |name: &str| match name {
-            "PYTHONUTF8" => group.group.utf8_mode.is_none(),
+            "PYTHONUTF8" => about.utf8_mode.is_none(),
             "PYTHONHASHSEED" => raw.python.hash_seed.is_none(),
             "PYTHONHOME" => own,
             _ => true,

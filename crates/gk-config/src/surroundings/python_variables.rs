@@ -58,6 +58,8 @@ const VARIABLES: &[Variable] = &[
 
 /// The variable that names the folder of the standard library.
 const HOME: &str = "PYTHONHOME";
+/// The variable that names the library's folder within it.
+const PLATLIBDIR: &str = "PYTHONPLATLIBDIR";
 /// The greatest `int` of C.
 const INT_MAX: i64 = i32::MAX as i64;
 
@@ -127,7 +129,8 @@ pub fn refused<'a>(
             instead: row.instead,
         })
     });
-    let home = set(HOME).and_then(|value| {
+    // A folder of another name may hold the library then.
+    let home = set(HOME).filter(|_| set(PLATLIBDIR).is_none()).and_then(|value| {
         let why = no_library(build, value.split(':').next().unwrap_or_default(), source)?;
         let instead = Some("python-home= of the process group");
         Some(Refused { name: HOME, value: value.to_owned(), why, instead })
