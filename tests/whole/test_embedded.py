@@ -365,3 +365,29 @@ def test_a_process_whose_application_closes_its_control_socket_is_replaced(gilke
     assert pid_of(server) != before
     assert "the supervisor is gone" not in server.console()
     assert "was closed, as by os.closerange in the application" in server.console()
+
+
+ENDS_LATE = """
+import os
+class Forks(bytes):
+    def __del__(self):
+        child = os.fork()
+        if child:
+            os.waitpid(child, 0)
+def application(environ, start_response):
+    start_response("200 OK", [])
+    return [Forks(100_000) if environ["PATH_INFO"] == "/large" else b"small"]
+"""
+
+
+def test_a_child_that_the_end_of_a_lent_object_forks_is_ended(gilkeeper: Start, tmp_path: Path) -> None:
+    """It left the server's code by itself: its output was lost, and nothing told of it."""
+    (tmp_path / "wsgi.py").write_text(ENDS_LATE)
+    server = gilkeeper([tmp_path / "wsgi.py"], arguments=["{app}/wsgi.py", "--embedded", "--threads", "1"])
+    assert server.ask("/large").body == bytes(100_000)
+
+    def told() -> bool:
+        assert server.ask("/small").body == b"small"
+        return "its child returned from the WSGI call" in server.console()
+
+    until(told, "a request releases the object", 20)

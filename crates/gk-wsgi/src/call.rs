@@ -73,11 +73,12 @@ pub fn serve(
             }
         }
     }
+    // The end of an object may run Python code, too: within the request it counts for its time limit, and has the child that it forks ended.
+    app.loans.release(py);
     // Subscribers, for example, may have forked.
     stop_child(py, &app.runtime, called(call), None);
     let outcome = conversation.close();
     running.end(requests);
-    app.loans.release(py);
     if !texts.id.is_empty() {
         identify(py, app, None);
     }
