@@ -157,4 +157,5 @@ def test_both_logs_on_a_device_that_is_always_full(gilkeeper: Start) -> None:
     # A new worker starts all the same.
     pid = server.ask("/where").json["pid"]
     assert server.tell("reload").returncode == 0
-    assert server.ask("/where").json["pid"] != pid
+    # One of several fronts may have accepted the connection before it left.
+    until(lambda: server.ask("/where").json["pid"] != pid, "the new worker answers", 10)
