@@ -87,12 +87,18 @@ fn each_front_gets_its_answers() {
     assert_eq!(code, 0);
 }
 
+/// A request that ends when there is the file: its id, its frame and the file.
+fn held_up(front: &mut Front) -> (u32, BytesMut, String) {
+    let flag = front.directory.join("flag").display().to_string();
+    let mut out = BytesMut::new();
+    let id = front.request(&format!("/?{flag}"), "GET", b"", &mut out);
+    (id, out, flag)
+}
+
 #[test]
 fn a_front_sees_what_others_keep_busy() {
     let code = served(2, |one, two| {
-        let flag = one.directory.join("flag").display().to_string();
-        let mut out = BytesMut::new();
-        let id = one.request(&format!("/?{flag}"), "GET", b"", &mut out);
+        let (id, out, flag) = held_up(one);
         one.send(&out);
         until("the other front sees one", || two.page.word(page::LOAD).load(Ordering::Relaxed) == 1);
         assert_eq!(one.page.word(page::LOAD).load(Ordering::Relaxed), 0);
@@ -107,9 +113,7 @@ fn a_front_sees_what_others_keep_busy() {
 #[test]
 fn a_worker_that_falls_idle_tells_of_nobody_who_waits() {
     let code = served(1, |one, two| {
-        let flag = one.directory.join("flag").display().to_string();
-        let mut out = BytesMut::new();
-        let id = one.request(&format!("/?{flag}"), "GET", b"", &mut out);
+        let (id, out, flag) = held_up(one);
         one.page.word(page::WAITS).store(7, Ordering::Relaxed);
         one.page.word(page::HOLDS).store(9, Ordering::Relaxed);
         one.send(&out);

@@ -94,9 +94,10 @@ fn finish(outcome: Outcome) -> Result<i32, Failure> {
 /// The supervisor hangs or was stopped.
 fn silent(root: &Path) -> Failure {
     let named = pid(root).map_or_else(String::new, |pid| format!(" (pid {pid})"));
-    let why = match is_stopped(root) {
-        true => ": a signal has stopped it, and SIGCONT lets it go on".to_owned(),
-        false => format!(" for {} s: it hangs, or the machine has far too much to do", BUSY.as_secs()),
+    let why = match state(root) {
+        Some('T') => ": a signal has stopped it, and SIGCONT lets it go on".to_owned(),
+        Some('t') => ": a debugger holds it".to_owned(),
+        _ => format!(" for {} s: it hangs, or the machine has far too much to do", BUSY.as_secs()),
     };
     Failure::Failed(format!("the supervisor{named} gives no sign of life{why}"))
 }
@@ -106,11 +107,15 @@ fn pid(root: &Path) -> Option<u32> {
     std::fs::read_to_string(root.join(LOCK_FILE)).ok()?.trim().parse().ok()
 }
 
-/// Whether a signal or a debugger has stopped the supervisor: the state in /proc/PID/stat, see `proc_pid_stat(5)`.
+/// The supervisor's state in /proc/PID/stat, see `proc_pid_stat(5)`.
+fn state(root: &Path) -> Option<char> {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid(root)?)).ok()?;
+    stat.rsplit_once(") ")?.1.chars().next()
+}
+
+/// Whether a signal or a debugger has stopped the supervisor.
 fn is_stopped(root: &Path) -> bool {
-    let stat = pid(root).and_then(|pid| std::fs::read_to_string(format!("/proc/{pid}/stat")).ok());
-    let stat = stat.unwrap_or_default();
-    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['T', 't']))
+    matches!(state(root), Some('T' | 't'))
 }
 
 /// Asks and shows how it goes.
