@@ -23,7 +23,9 @@ def failed_cases(ring: Ring, text: str) -> list[str]:
     if "nextest" in ring.command:
         found = re.findall(r"^\s+(?:FAIL|TIMEOUT|SIG[A-Z]+)\s+\[[^\]]*\]\s+(?:\([^)]*\)\s+)?(\S+ \S+)$", text, re.M)
     else:
-        found = [name.split(" - ")[0] for name in re.findall(r"^FAILED (\S+?::.+)$", text, re.M)]
+        # A case that ran a pytest itself may have printed its summary above.
+        summary = text[max(text.rfind("short test summary info"), 0) :]
+        found = [name.split(" - ")[0] for name in re.findall(r"^FAILED (\S+?::.+)$", summary, re.M)]
     return list(dict.fromkeys(found))
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from rings import Ring
 from side_by_side import Result
 
-CLOSING = r"Summary \[.*tests? run:|^test result: |^=*\s*\d+ (passed|failed|skipped|xfailed|deselected|errors?).* in [\d.]+s"
+PYTEST = r"^=*\s*\d+ (passed|failed|skipped|xfailed|deselected|errors?).* in [\d.]+s"
+CLOSING = rf"Summary \[.*tests? run:|^test result: |{PYTEST}"
 
 
 @dataclass
@@ -24,13 +25,15 @@ class Counts:
 
 
 def counted(text: str) -> Counts | None:
-    """The counts of nextest's, libtest's and pytest's closing lines; None where there is no such line."""
-    total, found = Counts(), False
-    for line in text.splitlines():
-        line = re.sub(r"\x1b\[[0-9;]*m", "", line)
-        if not re.search(CLOSING, line):
-            continue
-        found = True
+    """The counts of nextest's, libtest's and pytest's closing lines; None where there is no such line.
+
+    pytest has one, the last: a case that failed may have printed that of a pytest which it ran itself.
+    """
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in text.splitlines()]
+    closing = [line for line in lines if re.search(CLOSING, line)]
+    of_pytest = [line for line in closing if re.search(PYTEST, line)]
+    total, found = Counts(), bool(closing)
+    for line in [line for line in closing if line not in of_pytest] + of_pytest[-1:]:
         for number, word in re.findall(r"(\d+) (passed|failed|timed out|errors?|skipped|ignored|xfailed)", line):
             if word in ("passed", "xfailed"):
                 total.passed += int(number)

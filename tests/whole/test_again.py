@@ -19,13 +19,16 @@ from pathlib import Path
 import pytest
 
 SEEN = Path(__file__).with_name("seen")
+INNER = "=== short test summary info ===\\nFAILED test_it.py::test_inner - KeyError\\n1 failed in 4.06s\\n"
 
 @pytest.mark.parametrize("word", ["a word", "b"])
 def test_fails_once(word):
     mark = SEEN.with_name(f"seen {word}")
     before = mark.exists()
     mark.touch()
-    assert before
+    # What a case that ran pytest shows of it.
+    print(INNER)
+    assert before, INNER
 
 def test_passes():
     pass
