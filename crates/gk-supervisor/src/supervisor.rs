@@ -2,6 +2,7 @@
 
 mod relay;
 pub mod start;
+mod starting;
 
 use crate::child::{BadPacket, Child};
 use crate::memory::MemoryWatch;
@@ -13,13 +14,13 @@ use crate::service_manager::ServiceManager;
 use crate::status::{self, StatusQuery};
 use gk_sys::child::reap::{self, Exit};
 use gk_sys::signal::{SIGHUP, SIGINT, SIGKILL, SIGTERM, SIGUSR1, SIGUSR2, Signals};
-use gk_sys::usage::accounts::delay_of_thread;
 use gk_wire::admin::{Answer, Command};
 use gk_wire::control::{FromFront, FromWorker, LinkFault, ToFront, ToWorker};
 use gk_wire::handover::{ToPredecessor, ToSuccessor};
 use gk_wire::log::Level;
 use gk_wire::setup::duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use starting::StartingWorkers;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
@@ -34,6 +35,7 @@ struct Supervisor {
     gathers: Vec<StatusQuery>,
     tokens: u64,
     memory: MemoryWatch,
+    starting: StartingWorkers,
     buffer: Vec<u8>,
 }
 
@@ -79,12 +81,7 @@ impl Supervisor {
         let mut next = Some(event);
         while let Some(event) = next {
             let now = self.now();
-            for (worker, pid) in self.plan.late_starts(now) {
-                // Imports run in its main thread.
-                if let Some(waited) = delay_of_thread(pid, pid) {
-                    self.plan.waited_for_cpu(worker, Duration::from_nanos(waited));
-                }
-            }
+            self.starting.look(&mut self.plan, now);
             let actions: Vec<Action> = self.plan.handle(event, now);
             for action in actions {
                 let announced = action == Action::Announce;
@@ -127,7 +124,12 @@ impl Supervisor {
             fds.push(PollFd::from_borrowed_fd(fd, flags(waits)));
         }
         let certificates = self.world.certificates.due();
-        let deadlines = [self.plan.next_deadline(), self.world.clients.next_deadline(), certificates];
+        let deadlines = [
+            self.plan.next_deadline(),
+            self.starting.due(),
+            self.world.clients.next_deadline(),
+            certificates,
+        ];
         let gathers = self.gathers.iter().map(|g| g.deadline).min();
         let timeout = deadlines.into_iter().flatten().chain(gathers).min().map(|deadline| {
             // Rather a little late than a little early and a second time.

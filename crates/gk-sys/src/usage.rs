@@ -3,6 +3,7 @@
 
 pub mod accounts;
 pub mod control_group;
+pub mod kept_waiting;
 
 use std::fs;
 use std::io::Read;

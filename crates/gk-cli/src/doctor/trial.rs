@@ -5,6 +5,7 @@ use super::event::{ChildEnd, Trial};
 use gk_sys::child::reap::{self, Exit};
 use gk_sys::child::spawn::{Spawn, spawn};
 use gk_sys::signal::Signals;
+use gk_sys::usage::kept_waiting::{BETWEEN_LOOKS, KeptWaiting};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -108,37 +109,34 @@ impl RunningChild {
     /// Waits until the process ends, its time is over or a signal arrives.
     fn follow(&mut self, limit: Duration, end_limit: Duration, signals: &Signals) -> io::Result<WaitResult> {
         let ended = pidfd_open(self.raw_pid()?, PidfdFlags::empty())?;
-        let (mut deadline, mut allowed) = (self.begun + limit, limit);
-        // What the child had waited for a processor when the deadline was set.
-        let mut starved = Duration::ZERO;
-        let mut dumping = None;
+        // Its main thread imports and ends.
+        let mut waits = KeptWaiting::of_main_thread(self.pid);
+        // The part that has a limit: its begin, how long it may take, and what the child had waited for a processor before.
+        let (mut begun, mut allowed, mut before) = (self.begun, limit, Duration::ZERO);
+        let mut dumping: Option<Instant> = None;
         let (mut ending, mut seen) = (false, 0);
         loop {
             self.read();
-            if !ending && tells_ending(&self.said[seen..]) {
+            let waited = waits.look();
+            let now = Instant::now();
+            if !ending && dumping.is_none() && tells_ending(&self.said[seen..]) {
                 ending = true;
-                (deadline, allowed) = (Instant::now() + end_limit, end_limit);
-                starved = self.starved();
+                (begun, allowed, before) = (now, end_limit, waited);
             }
             // A read may cut a line: the part after the last line break is examined again.
             seen = self.said.iter().rposition(|b| *b == b'\n').map_or(seen, |at| at + 1);
-            let now = Instant::now();
-            let waited = self.starved().saturating_sub(starved);
-            if now >= deadline && dumping.is_none() && waited > Duration::ZERO {
-                // The machine is busy: what the child could not use is given to it.
-                (deadline, starved) = (deadline + waited, starved + waited);
-            }
-            if now >= deadline {
+            let deadline = dumping.unwrap_or(begun + allowed + (waited - before));
+            let mut wait = deadline.saturating_duration_since(now);
+            if wait.is_zero() {
                 if dumping.is_some() {
                     return Ok(WaitResult::TimeOver(allowed));
                 }
                 // Python writes the stacks of its threads and dies.
-                dumping = Some(allowed);
                 reap::signal(self.pid, SIGABRT)?;
-                deadline = now + DUMP_LIMIT;
+                dumping = Some(now + DUMP_LIMIT);
+                wait = DUMP_LIMIT;
             }
-            let wait = Timespec::try_from(deadline.saturating_duration_since(now))
-                .unwrap_or(Timespec { tv_sec: 1, tv_nsec: 0 });
+            let wait = Timespec::try_from(wait.min(BETWEEN_LOOKS)).unwrap_or_default();
             let mut on = vec![PollFd::new(&ended, PollFlags::IN), PollFd::new(signals, PollFlags::IN)];
             // A pipe that the child has closed is always ready and would make this loop spin.
             let open = [&self.report, &self.output].into_iter().filter(|pipe| !closed(pipe));
@@ -152,14 +150,9 @@ impl RunningChild {
                 return Ok(WaitResult::Interrupted);
             }
             if gone {
-                return Ok(dumping.map_or(WaitResult::Ended, WaitResult::TimeOver));
+                return Ok(dumping.map_or(WaitResult::Ended, |_| WaitResult::TimeOver(allowed)));
             }
         }
-    }
-
-    /// How long the child's main thread, which imports and ends, was runnable without running.
-    fn starved(&self) -> Duration {
-        Duration::from_nanos(gk_sys::usage::accounts::delay_of_thread(self.pid, self.pid).unwrap_or(0))
     }
 
     /// Reads what is there, bounded, so that a child that writes without end cannot hold up the loop.
@@ -217,8 +210,8 @@ fn tells_ending(new: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    /// What becomes of a shell script whose end may take a second.
-    fn ended(script: &str) -> ChildEnd {
+    /// What becomes of a shell script whose end may take so long.
+    fn ended(end_limit: Duration, script: &str) -> ChildEnd {
         let args = vec!["-c".into(), script.into()];
         let child = ChildCommand {
             program: Path::new("/bin/bash"),
@@ -226,7 +219,7 @@ mod tests {
             env: std::env::vars_os().collect(),
             directory: Path::new("/"),
             limit: Duration::from_secs(60),
-            end_limit: Duration::from_secs(1),
+            end_limit,
         };
         run(&child, &Signals::new(&[]).unwrap()).unwrap().unwrap().end
     }
@@ -243,14 +236,35 @@ mod tests {
             while read -r used _ </proc/$$/schedstat && [ "$used" -lt 350000000 ]; do :; done
             exit 7
         "#;
-        assert!(matches!(ended(script), ChildEnd::Status(7)));
+        assert!(matches!(ended(Duration::from_secs(1), script), ChildEnd::Status(7)));
+    }
+
+    /// Reported: the same, where one wait is longer than the limit: the kernel counts a wait only when it ends.
+    #[test]
+    fn a_wait_for_a_processor_that_lasts_does_not_count() {
+        // An idle task has a few milliseconds of every second beside these six.
+        let script = r#"
+            cpu=$(taskset -cp $$ | sed 's/.*: //; s/[-,].*//')
+            taskset -cp "$cpu" $$ >/dev/null
+            for one in 1 2 3 4 5 6; do { renice -n 10 -p $BASHPID >/dev/null; while :; do :; done } & done
+            chrt --idle --pid 0 $$
+            printf '{"event": "ending"}\n' >&3
+            read -r begun _ </proc/$$/schedstat
+            while read -r used _ </proc/$$/schedstat && [ "$used" -lt $((begun + 10000000)) ]; do :; done
+            exit 7
+        "#;
+        assert!(matches!(ended(Duration::from_millis(300), script), ChildEnd::Status(7)));
+    }
+
+    #[test]
+    fn one_that_spins_is_ended() {
+        let script = "printf '{\"event\": \"ending\"}\\n' >&3; while :; do :; done";
+        assert!(matches!(ended(Duration::from_secs(1), script), ChildEnd::TimeOver(1)));
     }
 
     #[test]
     fn one_that_waits_for_nothing_is_ended() {
-        assert!(matches!(
-            ended("printf '{\"event\": \"ending\"}\\n' >&3; exec sleep 60"),
-            ChildEnd::TimeOver(1)
-        ));
+        let script = "printf '{\"event\": \"ending\"}\\n' >&3; exec sleep 60";
+        assert!(matches!(ended(Duration::from_secs(1), script), ChildEnd::TimeOver(1)));
     }
 }

@@ -3,6 +3,7 @@
 
 use super::Supervisor;
 use super::relay;
+use super::starting::StartingWorkers;
 use crate::StartError;
 use crate::clients::Clients;
 use crate::configuration::python::{PythonRuntime, Pythons};
@@ -109,6 +110,7 @@ fn serve(
         gathers: Vec::new(),
         tokens: 0,
         memory: MemoryWatch::begin(),
+        starting: StartingWorkers::default(),
         buffer: vec![0; MAX_PACKET],
     };
     let (code, why) =

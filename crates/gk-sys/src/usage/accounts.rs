@@ -72,33 +72,29 @@ pub fn of_process(pid: u32) -> Option<Used> {
 
 /// A thread was switched to each time it was given a CPU. `status` has the same number, and is ten times as long.
 fn counts(task: &Path) -> Counts {
-    let times = schedstat(&task.join("schedstat")).unwrap_or_default();
+    let times = schedstat(task).unwrap_or_default();
     Counts { switches: times.switches, run_delay: times.run_delay }
 }
 
 /// CPU nanoseconds of one thread.
 pub fn of_thread(pid: u32, tid: u32) -> Option<u64> {
-    schedstat(&PathBuf::from(format!("/proc/{pid}/task/{tid}/schedstat"))).map(|times| times.cpu)
-}
-
-/// Nanoseconds that one thread was runnable without running.
-pub fn delay_of_thread(pid: u32, tid: u32) -> Option<u64> {
-    schedstat(&PathBuf::from(format!("/proc/{pid}/task/{tid}/schedstat"))).map(|times| times.run_delay)
+    schedstat(&PathBuf::from(format!("/proc/{pid}/task/{tid}"))).map(|times| times.cpu)
 }
 
 /// The scheduler's figures of a thread.
-#[derive(Default)]
-struct Times {
+#[derive(Debug, Clone, Default)]
+pub(super) struct Times {
     /// Nanoseconds on a CPU.
-    cpu: u64,
-    /// Nanoseconds waited for one.
-    run_delay: u64,
+    pub(super) cpu: u64,
+    /// Nanoseconds waited for one, without the wait under way.
+    pub(super) run_delay: u64,
     /// Times it was given one.
-    switches: u64,
+    pub(super) switches: u64,
 }
 
-fn schedstat(path: &Path) -> Option<Times> {
-    let text = text(path)?;
+/// Of the thread with this folder.
+pub(super) fn schedstat(task: &Path) -> Option<Times> {
+    let text = text(task.join("schedstat"))?;
     let mut words = text.split_ascii_whitespace().map(str::parse::<u64>);
     let mut next = || words.next()?.ok();
     Some(Times { cpu: next()?, run_delay: next()?, switches: next()? })

@@ -8,11 +8,10 @@ use std::time::Duration;
 const MOST: u32 = 10;
 
 impl Plan {
-    /// Workers whose time to become ready is over, with their process ids.
-    pub fn late_starts(&self, now: Duration) -> Vec<(u64, u32)> {
-        let late = self.workers.values().filter(|worker| worker.state == WorkerState::Starting);
-        let late = late.filter(|worker| worker.deadline.is_some_and(|deadline| deadline <= now));
-        late.filter_map(|worker| Some((worker.worker, worker.pid?))).collect()
+    /// Workers with a limited time to become ready, with their process ids.
+    pub fn starting(&self) -> Vec<(u64, u32)> {
+        let starting = self.workers.values().filter(|worker| worker.state == WorkerState::Starting);
+        starting.filter(|w| w.deadline.is_some()).filter_map(|w| Some((w.worker, w.pid?))).collect()
     }
 
     /// A worker's import has waited so long for a CPU since the start of its process.
