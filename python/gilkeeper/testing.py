@@ -7,12 +7,13 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-# Longest wait for the end, in seconds.
+# Longest wait for the end, or for a line of the log, in seconds.
 PATIENCE = 30
 
 
@@ -27,6 +28,15 @@ class LiveServer:
     def path(self, path):
         """The URL of a path on the server."""
         return self.url.rstrip("/") + "/" + path.lstrip("/")
+
+    def wait_for_log(self, text, timeout=PATIENCE):
+        """The log, once it holds this text: the server writes a line without making the request wait for it, so the answer may come first."""
+        end = time.monotonic() + timeout
+        while text not in (log := self.log.read_text(errors="replace")):
+            if time.monotonic() >= end:
+                pytest.fail(f"{text!r} did not come into the server's log within {timeout} s:\n{log}", pytrace=False)
+            time.sleep(0.01)
+        return log
 
 
 def pytest_addoption(parser):
@@ -48,7 +58,7 @@ def gilkeeper_options(pytestconfig):
 
 @pytest.fixture(scope="session")
 def gilkeeper_server(gilkeeper_app, gilkeeper_options, pytestconfig):
-    """A running server with the application: `url`, `path()`, `pid` and `log`."""
+    """A running server with the application: `url`, `path()`, `pid`, `log` and `wait_for_log()`."""
     if not gilkeeper_app:
         pytest.fail("gilkeeper_server needs the application: gilkeeper_app in pytest's ini file, or a fixture of that name", pytrace=False)
     # The name of a socket has at most 107 bytes, and pytest's own folders are deep.

@@ -217,7 +217,10 @@ def test_pytest_has_a_server_for_an_application(folder: Path) -> None:
         "import os\nimport urllib.error\nimport urllib.request\n\nimport pytest\n\n\n"
         "def test_it(gilkeeper_server):\n    os.kill(gilkeeper_server.pid, 0)\n"
         "    with pytest.raises(urllib.error.HTTPError) as failed:\n        urllib.request.urlopen(gilkeeper_server.path('/fails'))\n"
-        "    failed.value.close()\n    assert failed.value.code == 500\n    assert 'KeyError' in gilkeeper_server.log.read_text()\n"
+        "    failed.value.close()\n    assert failed.value.code == 500\n    log = gilkeeper_server.wait_for_log('KeyError')\n"
+        "    assert log in gilkeeper_server.log.read_text()\n"
+        "    with pytest.raises(pytest.fail.Exception, match=r\"'no such words' did not come into the server's log within 0 s:\"):\n"
+        "        gilkeeper_server.wait_for_log('no such words', timeout=0)\n"
     )
     packages = subprocess.run(
         [commands() / "python", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], capture_output=True, text=True, check=True
