@@ -119,9 +119,16 @@ def test_two_fronts_send_requests_to_each_worker_and_lose_none_in_kills_and_relo
             (server.root / "app/wsgi.py").write_text(APPLICATION.replace("first", f"release{number}"))
             told = server.tell("reload")
             assert told.returncode == 0, told.stderr
+            # Whichever front takes the connection, and with one group reloaded alone, too.
+            assert f"release{number}".encode() in server.ask("/").body
+            clients.wait(50)
+            (server.root / "app/wsgi.py").write_text(APPLICATION.replace("first", f"alone{number}"))
+            told = server.tell("reload", "default")
+            assert told.returncode == 0, told.stderr
+            assert f"alone{number}".encode() in server.ask("/").body
             clients.wait(50)
         until(lambda: not before & {one["pid"] for one in server.status()["workers"]}, "the old processes have left", 30)
-        assert b"release1" in server.ask("/").body
+        assert b"alone1" in server.ask("/").body
     finally:
         assert clients.end() == []
 

@@ -133,7 +133,7 @@ pub struct Front {
     pub leftovers: Leftovers,
     /// Notified when `stopping` is set.
     pub stop: Notify,
-    /// Listeners that still accept.
+    /// Tasks that bring connections: one for each listener, and one for those that other processes pass on.
     pub accepting: Cell<usize>,
     /// Notified when a connection ends.
     pub conn_ended: Notify,

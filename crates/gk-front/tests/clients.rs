@@ -6,6 +6,7 @@
 mod support;
 
 use gk_config::site::{AccessLog, LogForm, ReadTimeout};
+use gk_wire::control::{FromFront, ToFront};
 use std::io::{ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
 use support::{Client, Frame, Running};
@@ -302,6 +303,56 @@ fn the_longest_idle_connection_gives_way_to_a_new_one() {
     assert_eq!(newer.answer().status, 200);
     worker.hello(held);
     assert_eq!(busy.answer().status, 200);
+}
+
+/// Met in a reload of a server with as many connections as there may be: the connection that waited for a place was closed without an answer.
+#[test]
+fn a_connection_that_waits_for_a_place_while_the_front_leaves_is_served() {
+    let mut front = Running::start(|site| site.http.max_connections = 1);
+    let mut worker = front.worker(2);
+    worker.welcome();
+    let mut busy = front.client();
+    busy.get("/busy");
+    let held = worker.request().id();
+    let mut waits = front.client();
+    // Each answer is one more turn of the front, in which it accepts.
+    (0..3).for_each(|_| front.until(|status| status.connections == 1));
+    front.say(&ToFront::HandedOver);
+    front.say(&ToFront::Stop { timeout: 20.0 });
+    while front.hear_any() != FromFront::AcceptsNoMore {}
+    // From now on nobody connects: the next one would go to another process.
+    assert!(std::net::TcpStream::connect(front.address).is_err());
+    waits.get("/waits");
+    let id = worker.request().id();
+    worker.hello(id);
+    assert_eq!(waits.answer().status, 200);
+    worker.hello(held);
+    assert_eq!(busy.answer().status, 200);
+    front.join().unwrap();
+}
+
+#[test]
+fn a_front_that_is_told_says_that_it_gives_a_worker_nothing_more() {
+    let mut front = Running::start(|_| {});
+    let mut first = front.worker(2);
+    first.welcome();
+    let mut client = front.client();
+    client.get("/under-way");
+    let held = first.request().id();
+    let mut second = front.worker(2);
+    second.welcome();
+    front.say(&ToFront::DrainWorker { worker: 1, reason: "reload".into() });
+    // The last request of the first one has not ended.
+    while front.hear_any() != (FromFront::GivesNoMore { worker: 1 }) {}
+    for _ in 0..3 {
+        let mut new = front.client();
+        new.get("/new");
+        let id = second.request().id();
+        second.hello(id);
+        assert_eq!(new.answer().status, 200);
+    }
+    first.hello(held);
+    assert_eq!(client.answer().status, 200);
 }
 
 /// Reported: a client that sends its head byte by byte held 15 KiB, most of it empty buffers. Now its connection sleeps in between, and

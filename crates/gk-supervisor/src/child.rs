@@ -43,6 +43,8 @@ pub struct Child {
     pub embedded: bool,
     /// What the front was told of a worker when it was linked with it.
     pub introduced: Option<ToFront>,
+    /// A worker that was told to leave or to stop.
+    pub leaves: bool,
     /// It has the queue of connections that go from one process to another.
     pub passes_on: bool,
     control: OwnedFd,
@@ -63,6 +65,7 @@ impl Child {
             scoreboard: None,
             embedded: false,
             introduced: None,
+            leaves: false,
             passes_on: false,
             control,
             outbox: VecDeque::new(),

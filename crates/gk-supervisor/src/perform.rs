@@ -360,6 +360,7 @@ impl World {
 
     fn tell_worker(&mut self, worker: u64, message: &ToWorker) {
         let Some(child) = self.workers.get_mut(&worker) else { return };
+        child.leaves |= matches!(message, ToWorker::Leave { .. } | ToWorker::Stop { .. });
         match message {
             ToWorker::Stack { .. } | ToWorker::DumpStacks => child.mention(message),
             _ => child.send(message, Vec::new()),

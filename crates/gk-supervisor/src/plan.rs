@@ -42,6 +42,8 @@ pub struct Plan {
     next_worker: u64,
     front: FrontHandle,
     reload: Option<reload::Reload>,
+    /// Of the reload or the upgrade whose new processes serve.
+    last_word: Option<reload::doors::LastWord>,
     /// The reload that follows the running one.
     queued: Option<reload::ReloadRequest>,
     /// A first generation that cannot be imported is tried again.
@@ -100,6 +102,7 @@ impl Plan {
             next_worker: 1,
             front: FrontHandle::default(),
             reload: None,
+            last_word: None,
             queued: None,
             keep_trying: outline.keep_trying,
             front_timeout: outline.front_timeout,
@@ -162,12 +165,13 @@ impl Plan {
         let slots = self.groups.iter().flat_map(|g| &g.slots).flat_map(|s| [s.due, s.retry]).flatten();
         let cut = |w: &WorkerHandle| w.cut.as_ref().map(|(at, _)| *at);
         let workers = self.workers.values().flat_map(|w| [w.deadline, cut(w)]).flatten();
-        let changed = if self.reload.is_none() { self.changed.values().copied().min() } else { None };
+        let changed = if !self.is_reloading() { self.changed.values().copied().min() } else { None };
         let reload = self.reload.as_ref().and_then(reload::Reload::deadline);
         slots
             .chain(workers)
             .chain(changed)
             .chain(reload)
+            .chain(self.last_word.as_ref().map(reload::doors::LastWord::deadline))
             .chain(self.front.deadline)
             .chain(self.front.due)
             .chain(self.stop.deadlines())
@@ -213,6 +217,7 @@ impl Plan {
         self.tick_liveness(now);
         self.tick_left_over(now);
         self.tick_workers(now);
+        self.tick_last_word(now);
         self.tick_reload(now);
         self.tick_upgrade(now);
         self.tick_stop(now);

@@ -28,7 +28,7 @@ pub enum ToFront {
         /// It imported its applications.
         imported: bool,
     },
-    /// Dispatch nothing more to this worker and send `Drain` on its link.
+    /// Dispatch nothing more to this worker, answer with `FromFront::GivesNoMore`, and send `Drain` on its link after its last request.
     DrainWorker {
         /// Its number.
         worker: u64,
@@ -157,7 +157,14 @@ pub enum FromFront {
         /// One sentence.
         why: String,
     },
-    /// The front sent `Drain` to this worker: nothing more will come to it.
+    /// Answer to `ToFront::DrainWorker`: from now on no request is given to this worker.
+    GivesNoMore {
+        /// The worker.
+        worker: u64,
+    },
+    /// After `ToFront::Stop`: it accepts no more connections, and takes none from other processes.
+    AcceptsNoMore,
+    /// The front sent `Drain` to this worker: its last request has ended.
     Drained {
         /// The worker.
         worker: u64,
@@ -343,6 +350,13 @@ pub enum FromWorker {
         fault: LinkFault,
         /// One sentence.
         why: String,
+    },
+    /// From a worker that speaks HTTP itself, after `ToWorker::Leave`: it accepts no more connections, and takes none from other processes.
+    AcceptsNoMore,
+    /// The same: its front gives no more requests to that worker of another process group.
+    GivesNoMore {
+        /// The other worker.
+        worker: u64,
     },
     /// A request became slow, or its stack was asked for.
     Stack(RequestStack),

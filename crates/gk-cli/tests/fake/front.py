@@ -27,6 +27,7 @@ while True:
         trace(f"front drains {message['worker']}")
         if link:
             link.sendall(b"drain")
+        say({"type": "gives_no_more", "worker": message["worker"]})
         say({"type": "drained", "worker": message["worker"]})
     elif kind == "worker_exited":
         trace(f"front hears that {message['worker']} ended: {message['how']}")

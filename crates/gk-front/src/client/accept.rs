@@ -48,11 +48,22 @@ pub fn listen(front: &Rc<Front>, sockets: Vec<OwnedFd>) -> Result<(), String> {
         } else {
             Listener::Tcp(TcpListener::from_std(socket.into()).map_err(unusable)?)
         };
-        front.accepting.set(front.accepting.get() + 1);
-        spawn_local(accept(Rc::clone(front), listener, courtesy, number));
+        spawn_local(counted(front, accept(Rc::clone(front), listener, courtesy, number)));
     }
-    spawn_local(moving::take(Rc::clone(front)));
+    let taken = moving::take(Rc::clone(front));
+    spawn_local(counted(front, async { drop(taken.await) }));
     Ok(())
+}
+
+/// Runs a task that brings connections, and is counted as long as it does.
+fn counted<T: Future<Output = ()>>(front: &Rc<Front>, task: T) -> impl Future<Output = ()> + use<T> {
+    front.accepting.set(front.accepting.get() + 1);
+    let front = Rc::clone(front);
+    async move {
+        task.await;
+        front.accepting.set(front.accepting.get() - 1);
+        front.conn_ended.notify_waiters();
+    }
 }
 
 /// Accepts on one listener until the front stops.
@@ -95,8 +106,6 @@ async fn accept(front: Rc<Front>, listener: Listener, courtesy: Option<Courtesy>
             admit(&front, stream, endpoints, number).await;
         }
     }
-    front.accepting.set(front.accepting.get() - 1);
-    front.conn_ended.notify_waiters();
 }
 
 /// A connection that is there already.
@@ -127,7 +136,8 @@ async fn admit(front: &Rc<Front>, stream: Socket, mut endpoints: Endpoints, list
         tokio::select! {
             () = front.conn_ended.notified() => {}
             () = tokio::time::sleep(LOOK) => {}
-            () = front.stop.notified() => return,
+            // It can be the last one only, and no other process can accept it any more.
+            () = front.stop.notified() => break,
         }
     }
     open(front, stream, endpoints, place, None);

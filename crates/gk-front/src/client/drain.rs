@@ -9,8 +9,8 @@ use crate::front::Front;
 /// Time for the connections that are cut off at the end of a stop.
 const CUT: Duration = Duration::from_secs(1);
 
-/// Closes the listeners, waits at most `timeout` for the requests under way, and cuts off the rest.
-pub async fn stop(front: &Rc<Front>, timeout: Duration) {
+/// Closes the listeners, and tells the connections.
+pub fn begin(front: &Rc<Front>) {
     front.stopping.set(true);
     // Health checks hear of it at once.
     front.tell_figures();
@@ -19,6 +19,17 @@ pub async fn stop(front: &Rc<Front>, timeout: Duration) {
     for conn in conns {
         conn.nudge();
     }
+}
+
+/// Waits until no connection comes any more.
+pub async fn closed(front: &Front) {
+    while front.accepting.get() > 0 {
+        front.conn_ended.notified().await;
+    }
+}
+
+/// Waits at most `timeout` for the requests under way, and cuts off the rest.
+pub async fn end(front: &Rc<Front>, timeout: Duration) {
     if tokio::time::timeout(timeout, all_closed(front)).await.is_err() {
         let text =
             format!("{} connections were still open at the end of the wait", front.conns.borrow().len());

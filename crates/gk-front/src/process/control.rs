@@ -58,7 +58,8 @@ impl Control {
             let Some((message, fds)) = self.next(&mut buffer).await else {
                 let why = if front.embedded.get() { NO_MAIN_THREAD } else { NO_SUPERVISOR };
                 crate::note(Level::Crit, None, why);
-                drain::stop(front, Duration::from_secs(5)).await;
+                drain::begin(front);
+                drain::end(front, Duration::from_secs(5)).await;
                 return;
             };
             match message {
@@ -69,10 +70,18 @@ impl Control {
                     for worker in front.links.borrow().keys().filter(|_| admin_stays) {
                         front.tell(&ToAdmin::Leaving { worker: *worker, reason: "shutdown_signal".into() });
                     }
-                    let mut stop = std::pin::pin!(drain::stop(front, timeout));
+                    drain::begin(front);
+                    let mut end = std::pin::pin!(drain::end(front, timeout));
+                    let mut closed = std::pin::pin!(drain::closed(front));
+                    let mut told = false;
                     loop {
                         tokio::select! {
-                            () = &mut stop => return,
+                            biased;
+                            () = &mut closed, if !told => {
+                                told = true;
+                                self.send(&FromFront::AcceptsNoMore);
+                            }
+                            () = &mut end => return,
                             next = self.next(&mut buffer) => match next {
                                 None | Some((ToFront::Stop { timeout: 0.0 }, _)) => return,
                                 Some((message, fds)) => self.act(front, message, fds),
@@ -146,6 +155,7 @@ impl Control {
                     Some(link) => leave(front, &link),
                     None => self.send(&FromFront::Drained { worker }),
                 }
+                self.send(&FromFront::GivesNoMore { worker });
             }
             ToFront::WorkerExited { worker, how, died } => {
                 front.tell(&ToAdmin::Exited { worker });

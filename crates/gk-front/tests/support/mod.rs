@@ -154,16 +154,21 @@ impl Running {
         running
     }
 
-    /// The next message of the front, but that it serves.
+    /// The next message of the front, but that it serves or does what it was told.
     pub fn hear(&self) -> FromFront {
-        let mut buffer = vec![0; gk_wire::control::MAX_PACKET];
         loop {
-            let got = descriptors::receive(self.control(), &mut buffer, true).unwrap();
-            match decode(&buffer[..got.bytes]).unwrap() {
-                FromFront::Serving => {}
+            match self.hear_any() {
+                FromFront::Serving | FromFront::GivesNoMore { .. } | FromFront::AcceptsNoMore => {}
                 message => return message,
             }
         }
+    }
+
+    /// The next message of the front.
+    pub fn hear_any(&self) -> FromFront {
+        let mut buffer = vec![0; gk_wire::control::MAX_PACKET];
+        let got = descriptors::receive(self.control(), &mut buffer, true).unwrap();
+        decode(&buffer[..got.bytes]).unwrap()
     }
 
     fn control(&self) -> &OwnedFd {

@@ -38,10 +38,11 @@ impl World {
             return Ok(());
         }
         let (embedded, group) = (child.embedded, child.process_group.clone());
-        // One that is embedded takes the place of workers that its group had before.
+        // One that is embedded takes the place of workers that its group had before. One that leaves is to get nothing new.
         let others = |child: &Child| {
             child.embedded != embedded
                 && child.introduced.is_some()
+                && !child.leaves
                 && !(embedded && child.process_group == group)
         };
         let others: Vec<u64> =
@@ -69,6 +70,12 @@ impl World {
     pub(super) fn tell_fronts_within(&mut self, message: &ToFront) {
         let about = match message {
             ToFront::WorkerExited { worker, .. } | ToFront::GilReturned { worker, .. } => *worker,
+            // They have no link to one that is embedded.
+            ToFront::DrainWorker { worker, .. }
+                if self.workers.get(worker).is_some_and(|child| !child.embedded) =>
+            {
+                *worker
+            }
             _ => return,
         };
         for (worker, child) in &mut self.workers {

@@ -4,6 +4,7 @@ use super::action::Action;
 use super::backoff::Backoff;
 use super::event::ProcessEnd;
 use super::liveness::signs::Signs;
+use super::reload::doors::FRONT;
 use super::{Plan, worker::WorkerState};
 use gk_sys::signal::SIGKILL;
 use gk_wire::control::{FromFront, ToWorker, What};
@@ -64,6 +65,8 @@ pub struct FrontHandle {
     ready: Option<Duration>,
     /// It has said that every process group is served, and its pages say the same.
     pub(super) serves: bool,
+    /// It was told to stop, and accepts no more connections.
+    pub(super) accepts_no_more: bool,
     proven: bool,
     backoff: Backoff,
 }
@@ -86,6 +89,7 @@ impl Plan {
         self.front.due = None;
         self.front.ready = None;
         self.front.serves = false;
+        self.front.accepts_no_more = false;
         self.front.started = now;
         self.front.signs = Signs::default();
         self.front.hung = false;
@@ -174,6 +178,8 @@ impl Plan {
             FromFront::LinkEnded { worker, fault, why } => {
                 self.worker_fault(worker, fault, &format!("its link ended: {why}"), now);
             }
+            FromFront::GivesNoMore { worker } => self.door_shut(FRONT, worker),
+            FromFront::AcceptsNoMore => self.front.accepts_no_more = true,
             FromFront::Drained { worker } => {
                 self.log(Level::Debug, format!("the front gives nothing more to worker {worker}"));
             }

@@ -56,6 +56,9 @@ impl Plan {
         if let Some(reload) = &mut self.reload {
             reload.forgive(gap);
         }
+        if let Some(word) = &mut self.last_word {
+            word.forgive(gap);
+        }
     }
 
     /// When the next questions are due, if there is anybody to ask.

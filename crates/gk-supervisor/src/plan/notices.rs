@@ -56,7 +56,7 @@ impl Plan {
 
     /// Whether the service manager waits for something to be done.
     fn is_waited_for(&self) -> bool {
-        !self.announced || self.reload.is_some() || self.stop.begun()
+        !self.announced || self.is_reloading() || self.stop.begun()
     }
 
     /// When something is to be said.

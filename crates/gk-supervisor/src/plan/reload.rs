@@ -3,6 +3,7 @@
 //!
 //! One reload runs at a time. Requests for further reloads are merged into one that follows.
 
+pub mod doors;
 mod left_over;
 mod offer;
 
@@ -135,7 +136,7 @@ impl Plan {
             let text = format!("there is no process group '{name}'; there are: {}", known.join(", "));
             return self.out.push(Action::Answer { clients: request.clients, ok: false, text });
         }
-        if self.reload.is_some() {
+        if self.is_reloading() {
             let text = "another reload is running; this one follows it".to_owned();
             self.out.push(Action::Tell { clients: request.clients.clone(), text });
             match &mut self.queued {
@@ -253,12 +254,18 @@ impl Plan {
         let new = new.unwrap_or_default();
         self.generation = generation;
         let old = self.swap(outline, new.clone());
-        // In this order: the new configuration, which the front has by now, the new workers, the end of the old ones.
-        for worker in new.into_values().flatten() {
-            self.link(worker);
-        }
         let reason = if request.evict { "eviction_signal" } else { "reload" };
-        self.release(&old, reason, request.evict, now);
+        // In this order: the new configuration, which the front has by now, the new workers, the end of the old ones. Those that speak HTTP
+        // come last: new ones send nothing to old workers.
+        for speaking in [false, true] {
+            let of = |worker: &u64| self.workers.get(worker).is_some_and(|w| w.embedded == speaking);
+            let (new, old): (Vec<u64>, Vec<u64>) = (
+                new.values().flatten().copied().filter(of).collect(),
+                old.iter().copied().filter(of).collect(),
+            );
+            new.into_iter().for_each(|worker| self.link(worker));
+            self.release(&old, reason, request.evict, now);
+        }
         let services = self.restart_services(|name| request.takes(name), reason, now);
         let draining = match old.len() {
             1 => "1 old worker drains".to_owned(),
@@ -270,11 +277,7 @@ impl Plan {
             several => format!(", {several} service script processes restart"),
         };
         let text = format!("reload done: generation {generation} serves, {draining}{restarting}");
-        self.log(Level::Notice, text.clone());
-        self.note(What::ReloadDone, text.clone());
-        self.notify_of_reload(Notice::Reloaded(text.clone()));
-        self.out.push(Action::Answer { clients: request.clients, ok: true, text });
-        self.next_reload(now);
+        self.say_last(request.clients, text, now);
     }
 
     /// Puts the new workers into the slots. Returns the old ones.
@@ -383,6 +386,7 @@ impl Plan {
             let text = "the server is stopping".to_owned();
             self.out.push(Action::Answer { clients: request.clients, ok: false, text });
         }
+        self.say_last_now(now);
         self.changed.clear();
     }
 
@@ -418,7 +422,7 @@ impl Plan {
             };
             self.refuse_reload(why, &[], now);
         }
-        if self.reload.is_none() && !self.stop.begun() {
+        if !self.is_reloading() && !self.stop.begun() {
             let due: BTreeSet<String> =
                 self.changed.iter().filter(|(_, at)| **at <= now).map(|(group, _)| group.clone()).collect();
             if !due.is_empty() {

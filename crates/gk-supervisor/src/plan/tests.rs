@@ -82,7 +82,8 @@ impl Table {
         table
     }
 
-    /// Handles an event; spawned processes start at once, questions for a sign of life and new configurations are answered.
+    /// Handles an event; spawned processes start at once, questions for a sign of life, new configurations and the end of
+    /// what is accepted and given are answered.
     fn event(&mut self, event: Event) {
         let mut next = vec![event];
         while let Some(event) = next.pop() {
@@ -99,6 +100,17 @@ impl Table {
                     }
                     Action::ToWorker { worker, message: ToWorker::Ping } if !self.mute.contains(worker) => {
                         next.push(Event::FromWorker { worker: *worker, message: FromWorker::Alive });
+                    }
+                    Action::ToFront(ToFront::DrainWorker { worker, .. }) => {
+                        next.extend(self.given_no_more(*worker));
+                    }
+                    Action::ToFront(ToFront::Stop { .. }) if !self.mute.contains(&0) => {
+                        next.push(Event::FromFront(FromFront::AcceptsNoMore));
+                    }
+                    Action::ToWorker { worker, message: ToWorker::Leave { .. } }
+                        if !self.mute.contains(worker) =>
+                    {
+                        next.push(Event::FromWorker { worker: *worker, message: FromWorker::AcceptsNoMore });
                     }
                     Action::SendSite { configuration, .. } if !self.mute.contains(&0) => {
                         let (configuration, refused) = (*configuration, self.refuses.clone());
@@ -117,6 +129,15 @@ impl Table {
                 next.push(Event::FromFront(FromFront::Serving));
             }
         }
+    }
+
+    /// The front and all workers that speak HTTP give a worker nothing more.
+    fn given_no_more(&self, worker: u64) -> Vec<Event> {
+        let within = self.plan.workers.values().filter(|w| w.embedded && !self.mute.contains(&w.worker));
+        let within = within
+            .map(|w| Event::FromWorker { worker: w.worker, message: FromWorker::GivesNoMore { worker } });
+        let front = Event::FromFront(FromFront::GivesNoMore { worker });
+        within.chain((!self.mute.contains(&0)).then_some(front)).collect()
     }
 
     fn worker(&mut self, worker: u64, message: FromWorker) {

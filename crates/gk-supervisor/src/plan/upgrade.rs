@@ -187,16 +187,14 @@ impl Plan {
         // The service manager hears of the new process before that says anything itself.
         self.out.push(Action::HandOver);
         self.out.push(Action::ToSuccessor(ToSuccessor::Yours));
-        let text = format!("upgrade done: pid {pid} serves, the old processes finish their requests");
-        self.note(What::ReloadDone, text.clone());
-        self.log(Level::Notice, text.clone());
-        self.out.push(Action::Answer { clients: vec![client], ok: true, text });
         self.retire(now);
         // The new ones wait for their end.
         let services = self.workers.values().filter(|w| w.service()).map(|w| w.worker);
         for worker in services.collect::<Vec<_>>() {
             self.stop_worker(worker, "upgrade", now);
         }
+        let text = format!("upgrade done: pid {pid} serves, the old processes finish their requests");
+        self.say_last(vec![client], text, now);
     }
 
     fn successor_ended(&mut self, ended: &ProcessEnd) {

@@ -18,6 +18,7 @@
 
 use super::liveness::signs::Signs;
 use gk_wire::control::ImportFailure;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// State of a worker.
@@ -92,6 +93,9 @@ pub struct WorkerHandle {
     pub deadline: Option<Duration>,
     /// Part of that time, at its start, in which it waited for a CPU.
     pub starved: Duration,
+    /// Those through whom something new reaches it: itself, if it accepts connections; else, once it leaves, the numbers of the fronts that
+    /// have not said yet that they give it nothing more.
+    pub doors: BTreeSet<u64>,
     /// The front knows it.
     pub linked: bool,
     /// Seconds, of its process group.

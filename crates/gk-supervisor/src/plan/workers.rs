@@ -49,6 +49,7 @@ impl Plan {
             partly: false,
             deadline: self.longest_start(spec).map(|longest| now + longest),
             starved: Duration::ZERO,
+            doors: Default::default(),
             linked: false,
             shutdown_timeout: spec.shutdown_timeout,
             graceful_timeout: spec.graceful_timeout(),
@@ -216,9 +217,13 @@ impl Plan {
                 let why = format!("its link to the front within worker {worker} ended: {why}");
                 self.worker_fault(other, fault, &why, now);
             }
+            FromWorker::AcceptsNoMore if handle.embedded => self.door_shut(worker, worker),
+            FromWorker::GivesNoMore { worker: other } if handle.embedded => self.door_shut(worker, other),
             FromWorker::EmbeddedFigures { .. }
             | FromWorker::EmbeddedSpans(_)
-            | FromWorker::LinkEnded { .. } => {}
+            | FromWorker::LinkEnded { .. }
+            | FromWorker::AcceptsNoMore
+            | FromWorker::GivesNoMore { .. } => {}
             // Handled by `status.rs`, which asked for it.
             FromWorker::Status { .. } => {}
         }
@@ -260,6 +265,7 @@ impl Plan {
         let Some(handle) = self.workers.get_mut(&worker) else { return };
         if self.front.listens() && handle.threads > 0 && !handle.linked {
             handle.linked = true;
+            handle.doors.extend(handle.embedded.then_some(worker));
             let (group, threads, imported) = (handle.group.clone(), handle.threads, handle.imported());
             self.out.push(Action::Link { worker, group, threads, imported });
             self.tell_front_of_gil(worker);
@@ -312,6 +318,7 @@ impl Plan {
     /// Drains a worker: the front is told first, so that it sends nothing more.
     pub(super) fn drain(&mut self, worker: u64, reason: &str, evicted: bool, now: Duration) {
         let window = self.window(worker, evicted);
+        let sent = self.note_senders(worker);
         let Some(handle) = self.workers.get_mut(&worker) else { return };
         handle.goes(reason);
         if !handle.serves() || handle.service() {
@@ -320,7 +327,7 @@ impl Plan {
         handle.state = WorkerState::Leaving;
         handle.deadline = window.map(|w| now + w + SLACK);
         let (linked, reason) = (handle.linked, handle.reason.clone().unwrap_or_else(|| reason.to_owned()));
-        if linked && self.front.listens() {
+        if (linked && self.front.listens()) || sent {
             self.out.push(Action::ToFront(ToFront::DrainWorker { worker, reason: reason.clone() }));
         }
         let timeout = window.map_or(0.0, |w| w.as_secs_f64());

@@ -81,11 +81,13 @@ impl Worker {
         }
     }
 
-    /// Passes on what the front of this worker tells of its clients.
+    /// Passes on what the front of this worker tells the supervisor.
     fn pass_on(&self, message: FromFront) {
         match message {
             FromFront::EmbeddedFigures { figures } => self.tell(&FromWorker::EmbeddedFigures { figures }),
             FromFront::EmbeddedSpans(spans) => self.tell(&FromWorker::EmbeddedSpans(spans)),
+            FromFront::AcceptsNoMore => self.tell(&FromWorker::AcceptsNoMore),
+            FromFront::GivesNoMore { worker } => self.tell(&FromWorker::GivesNoMore { worker }),
             _ => {}
         }
     }

@@ -53,6 +53,7 @@ fn a_front_that_does_not_answer_ends_the_reload_and_gets_back_what_it_had() {
     assert_eq!(t.said(), "read, spawn 3 a c3 g2, site c3 g2");
     t.event(answer(2, None));
     assert_eq!(t.said(), "");
+    t.mute.clear();
     t.event(answer(3, None));
     assert_eq!(t.said(), "adopt c3, link 3, drain 1, leave 1 reload 15, answer [8] true");
 }

@@ -227,3 +227,16 @@ fn a_reload_without_a_front_links_when_it_is_back() {
     t.pass(0.25);
     assert!(t.said().ends_with("leave 1 reload 15, answer [1] true, front, link 2"));
 }
+
+#[test]
+fn a_front_that_does_not_say_that_it_gives_an_old_worker_nothing_more_is_named() {
+    let mut t = Table::serving(&[("a", 1)]);
+    t.mute = vec![0];
+    t.event(Event::Reload { client: 7, group: Some("a".into()) });
+    t.ready(2);
+    assert!(!t.said().contains("answer"));
+    t.pass(5.1);
+    let named = |said: &String| said.contains("; within 5 s there was no word of the front (pid ");
+    assert!(t.said.iter().any(named), "{:?}", t.said);
+    assert!(t.said().contains("answer [7] true"));
+}

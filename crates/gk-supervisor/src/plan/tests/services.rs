@@ -54,7 +54,7 @@ fn a_reload_ends_the_script_and_its_end_starts_the_new_one() {
     t.event(Event::Configured(Ok(with(2, vec![group("a", 1), service("s", 2)]))));
     assert_eq!(t.said(), "read, spawn 3 a c2 g2");
     t.ready(3);
-    let order = "site c2 g2, adopt c2, link 3, drain 1, leave 1 reload 15, signal 2 15, answer [7] true, spawn 4 s c2 g2";
+    let order = "site c2 g2, adopt c2, link 3, drain 1, leave 1 reload 15, signal 2 15, spawn 4 s c2 g2, answer [7] true";
     assert_eq!(t.said(), order, "the second process is new and waits for nothing");
     t.exit(2, "exit status 0");
     assert_eq!(t.said(), "spawn 5 s c2 g2");
@@ -88,7 +88,7 @@ fn a_group_may_become_a_service_and_back() {
     t.event(Event::Configured(Ok(with(2, vec![service("a", 1), group("s", 1)]))));
     assert_eq!(t.said(), "read, spawn 3 s c2 g2");
     t.ready(3);
-    let order = "site c2 g2, adopt c2, link 3, worker 1 NoSuccessors, drain 1, leave 1 reload 15, signal 2 15, done, spawn 4 a c2 g2";
+    let order = "site c2 g2, adopt c2, link 3, worker 1 NoSuccessors, drain 1, leave 1 reload 15, signal 2 15, spawn 4 a c2 g2, done";
     assert_eq!(t.said(), order);
     t.exit(2, "exit status 0");
     assert_eq!(t.said(), "");

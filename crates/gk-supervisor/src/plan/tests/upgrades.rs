@@ -47,7 +47,7 @@ fn the_old_server_hands_over_when_the_new_one_serves_and_finishes_its_requests()
     from_new(&mut t, ToPredecessor::Serving);
     assert_eq!(
         t.said(),
-        "hand over, to successor Yours, answer [5] true, front HandedOver, front stop 15, hear 1, signal 2 15"
+        "hand over, to successor Yours, front HandedOver, front stop 15, hear 1, signal 2 15, answer [5] true"
     );
     t.exit(2, "exit status 0");
     assert_eq!(t.said(), "to successor ServicesEnded");
@@ -55,6 +55,23 @@ fn the_old_server_hands_over_when_the_new_one_serves_and_finishes_its_requests()
     assert_eq!(t.said(), "stop 1 shutdown_signal");
     t.exit(1, "exit status 0");
     assert_eq!(t.said(), "done, to successor Ended, exit 0");
+}
+
+/// Met as after a reload: the next connection could still come to the old server.
+#[test]
+fn an_upgrade_ends_when_the_old_server_accepts_no_more() {
+    let mut t = old();
+    t.mute = vec![0];
+    from_new(&mut t, ToPredecessor::Serving);
+    assert!(!t.said().contains("answer"));
+    t.event(Event::FromFront(FromFront::AcceptsNoMore));
+    assert_eq!(t.said(), "answer [5] true");
+    let mut t = old();
+    t.mute = vec![0];
+    from_new(&mut t, ToPredecessor::Serving);
+    t.pass(5.1);
+    let said = t.said.iter().find(|said| said.starts_with("log warn: upgrade done: pid 9 serves")).unwrap();
+    assert!(said.contains("no word of the front (pid"), "{said}");
 }
 
 #[test]
