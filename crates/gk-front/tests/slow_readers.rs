@@ -245,7 +245,8 @@ fn a_client_that_goes_away_frees_its_request_thread() {
 #[test]
 fn response_socket_timeout_ends_a_client_that_reads_nothing() {
     let (front, worker, mut client, id) = asked(|site| site.groups[0].response_socket_timeout = 0.3);
-    assert!(send(worker, id).join().unwrap().1);
+    // Whether the worker has sent everything by then depends on the machine.
+    let _worker = send(worker, id).join().unwrap();
     front.until(|status| status.connections == 0);
     let (bytes, proper) = client.rest();
     assert!(!proper && bytes.len() < SIZE, "the response was cut off");

@@ -128,19 +128,6 @@ fn garbage_collections_have_their_name() {
     });
 }
 
-/// The places of a sample, once the waits have been booked to some that have a name.
-fn placed(front: &mut Front, again: &[&str], wanted: u64) -> WorkerSample {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    loop {
-        front.all(again);
-        let sample = sample(front);
-        let named: u64 = sample.holds.iter().filter(|hold| hold.line > 0).map(|hold| hold.ns).sum();
-        if named > wanted || Instant::now() > deadline {
-            return sample;
-        }
-    }
-}
-
 #[test]
 fn waits_are_booked_to_the_lines_that_held_the_gil() {
     lines_of("");
@@ -151,26 +138,53 @@ fn waits_for_a_gil_of_its_own_are_booked_to_lines_too() {
     lines_of("own");
 }
 
+/// Nanoseconds that `/heavy` made others wait.
+#[derive(Debug)]
+struct Caused {
+    all: u64,
+    /// Nobody takes a note of a hold's end when the next holder comes by a way without a wait: more often with other work.
+    unseen: u64,
+    /// In the function that the route computes in.
+    held: u64,
+}
+
+impl Caused {
+    fn of(sample: &WorkerSample, group: &str) -> Self {
+        // The server's own threads wait, too, and are waited for.
+        let sum = |function: Option<&str>| {
+            let holds = sample.holds.iter();
+            let of_route = holds
+                .filter(|hold| sample.route_name(hold.route) == "/heavy" && hold.application_group == group);
+            of_route.filter(|hold| function.is_none_or(|one| hold.function == one)).map(|hold| hold.ns).sum()
+        };
+        Self { all: sum(None), unseen: sum(Some("(not seen)")), held: sum(Some("hold")) }
+    }
+
+    /// A thread that loses its processor with the GIL in hand, before its first line or while the script is compiled, made others wait
+    /// there. That happens now and then; most of all waits is in the line.
+    fn is_in_the_line(&self) -> bool {
+        let seen = (self.all - self.unseen) as f64;
+        self.held > 50_000_000
+            && self.held as f64 >= 0.95 * seen
+            && self.unseen as f64 <= 0.3 * self.all as f64
+    }
+}
+
 fn lines_of(group: &'static str) {
     if GIL {
         measured(group, Some(-1.0), move |front| {
-            let sample = placed(front, &["/heavy", "/light"], 50_000_000);
-            // The server's own threads wait, too, and are waited for.
-            let of_route = sample
-                .holds
-                .iter()
-                .filter(|hold| sample.route_name(hold.route) == "/heavy" && hold.application_group == group);
-            let all: u64 = of_route.clone().map(|hold| hold.ns).sum();
-            // Nobody takes a note of a hold's end when the next holder comes by a way without a wait: more often with other work.
-            let unseen: u64 =
-                of_route.clone().filter(|hold| hold.function == "(not seen)").map(|hold| hold.ns).sum();
-            let heavy = of_route.filter(|hold| hold.function == "hold");
-            let held: u64 = heavy.clone().map(|hold| hold.ns).sum();
-            println!("{:#?}", sample.holds);
-            assert!(unseen as f64 <= 0.3 * all as f64, "{unseen} of {all}");
-            assert!(held > 25_000_000 && held as f64 >= 0.95 * (all - unseen) as f64, "{held} of {all}");
+            let deadline = Instant::now() + Duration::from_secs(30);
+            let sample = loop {
+                front.all(&["/heavy", "/light"]);
+                let sample = sample(front);
+                let caused = Caused::of(&sample, group);
+                if caused.is_in_the_line() {
+                    break sample;
+                }
+                assert!(Instant::now() < deadline, "{caused:?} of {:#?}", sample.holds);
+            };
             let first = 2 + APP.lines().position(|line| line.starts_with("def hold")).unwrap() as u32;
-            for hold in heavy {
+            for hold in sample.holds.iter().filter(|hold| hold.function == "hold") {
                 assert!((first..=first + 3).contains(&hold.line), "{hold:?}");
                 assert!(hold.waits > 0 && hold.longest <= hold.ns, "{hold:?}");
             }
