@@ -67,12 +67,12 @@ def test_the_size_of_a_field(server: Server) -> None:
 
 
 def test_an_idle_connection_is_closed(server: Server) -> None:
-    with server.connect(timeout=6.0) as connection:
+    with server.connect() as connection:
         connection.send(client.message("GET", "/probes/single"))
         assert connection.response().status == 200
         begun = time.monotonic()
         assert connection.closed_by_server()
-        assert 0.5 < time.monotonic() - begun < 5.0
+        assert 0.5 < time.monotonic() - begun
 
 
 def test_a_connection_serves_only_so_many(server: Server) -> None:
@@ -115,13 +115,13 @@ def test_a_request_that_waited_too_long(server: Server) -> None:
         assert (answer.get("Retry-After") is not None) is differs("queue-timeout", ours=True, mod_wsgi=False)
 
 
-@pytest.mark.group("narrow")
+@pytest.mark.group("patient")
 def test_a_client_that_does_not_read_holds_the_thread(server: Server) -> None:
     with server.connect() as slow:
-        slow.send(client.message("GET", "/narrow/large?size=30000000"))
+        slow.send(client.message("GET", "/patient/large?size=30000000"))
         assert slow.head().status == 200
         try:
-            status = server.ask("/narrow/single", timeout=3).status
+            status = server.ask("/patient/single", timeout=differs("response-buffer-size", ours=20, mod_wsgi=3)).status
         except TimeoutError:
             status = None
         assert status == differs("response-buffer-size", ours=200, mod_wsgi=None)
@@ -129,9 +129,9 @@ def test_a_client_that_does_not_read_holds_the_thread(server: Server) -> None:
 
 @pytest.mark.of_daemon_mode("the connection ends with the process that serves it")
 def test_a_process_that_dies_before_it_answers(server: Server) -> None:
-    pid = server.ask("/narrow/where").json["pid"]
+    pid = server.ask("/patient/where").json["pid"]
     with server.connect() as connection:
-        connection.send(client.message("GET", "/narrow/sleep?seconds=1&tell=it-is-about-to-die"))
+        connection.send(client.message("GET", "/patient/sleep?seconds=1&tell=it-is-about-to-die"))
         server.wait_log("it-is-about-to-die")
         os.kill(pid, signal.SIGKILL)
         assert connection.response().status == differs("retry", ours=200, mod_wsgi=502)
