@@ -168,7 +168,7 @@ def test_haproxy_and_nginx_name_the_client(gilkeeper: Start, tmp_path: Path) -> 
         log = server.root / "seen.log"
         check = until(lambda: re.search(r"^\S+ HEAD .*", log.read_text(), re.M), "a health check is in the log")
         assert re.fullmatch(r"\S+ HEAD 127\.0\.0\.1 127\.0\.0\.1 \d+", check.group()), check.group()
-        assert f"proxied.example GET {CLIENT} 127.0.0.1 200" in log.read_text()
+        until(lambda: f"proxied.example GET {CLIENT} 127.0.0.1 200" in log.read_text(), "a request is in the log")
         # A proxy that forgets the header is found at once; that it looks whether the port is open is no trouble.
         assert ask(ports["plain"], "/environ", "proxied.example") == (0, b"")
         server.wait_log(r"GK0035.*begins with something else.*; 1 were so far")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import harness
 import pytest
 from running import Gilkeeper
 
@@ -42,4 +43,4 @@ def test_a_child_that_comes_back_ends_and_the_worker_goes_on(gilkeeper: Start) -
     assert children == ""
     worker = next(one for one in server.status()["workers"] if one["pid"] == int(pid))
     assert worker["requests"] == 2 + 3 * 8
-    assert server.log().count("its child returned from the WSGI call") >= 8
+    harness.until(lambda: server.log().count("its child returned from the WSGI call") >= 8, "each is in the log")

@@ -54,6 +54,7 @@ def test_a_full_queue_is_shown(gilkeeper: Start, tmp_path: Path) -> None:
         assert "process group 'site' is overloaded" in server.tell("status").stdout
         load = wrk.end()
     assert load.refused > 0 and load.socket_errors == 0, load.text
+    server.wait_log("GK0030")
     # In embedded mode each process has a queue.
     assert 1 <= server.log().count("GK0030") <= len(server.speakers()), "thousands of refusals are one line"
 
@@ -68,7 +69,7 @@ def test_a_route_that_kills_workers_is_named(gilkeeper: Start, tmp_path: Path) -
         return "GK0032" in server.log()
 
     until(named, "the route is named", 60)
-    assert "while they serve GET /crash" in server.log()
+    server.wait_log("while they serve GET /crash")
     assert server.ask("/", timeout=60.0).body == b"ok"
     [deadly] = server.status()["front"]["queues"]["site"]["deadly"]
     assert deadly["route"] == "GET /crash" and deadly["deaths"] >= 3

@@ -159,6 +159,7 @@ def test_what_is_skipped_is_said_once_in_the_log_and_by_check(gilkeeper: Start) 
     server = gilkeeper(FILES, SKIPPED)
     server.wait_workers(3)
     assert server.ask("/").json["switch_interval"] == pytest.approx(0.005)
+    server.wait_log("WSGI0199")
     assert server.log().count("WSGI0199") == 1
     told = subprocess.run(
         [harness.gilkeeper(), "check", "-c", str(server.root / "server.conf"), "--format", "json"],

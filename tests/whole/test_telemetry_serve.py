@@ -93,7 +93,7 @@ def test_mod_wsgi_under_apache_appears_with_its_requests(
     distribution = json.loads(ours.read("/api/v1/distribution?from=-60"))
     assert 40 < distribution["requests"] < 44 and distribution["response"]["mean"] > 0.003
     slowest = json.loads(ours.read("/api/v1/requests"))["slowest"]
-    assert slowest[0]["path"] == "/slow" and 1.1 < slowest[0]["application"] < 2, slowest
+    assert slowest[0]["path"] == "/slow" and 1.1 < slowest[0]["application"] < 20, slowest
     metrics = ours.read("/metrics")
     assert f'gilkeeper_requests_total{{process_group="{group}",application_group="",code="200"}}' in metrics
     # One worker is killed: its slot is taken over, and the dead one is gone.
@@ -139,7 +139,7 @@ def test_one_bad_datagram_is_counted_and_skipped(gatherer: Callable[..., Gathere
         intake = harness.until(lambda: (now := ours.status()["intake"])["datagrams"] == 2 and now, "both are read")
         assert (intake["refused"], intake["lost"]) == (8, 2)
         assert 'gilkeeper_received_datagrams_total{outcome="refused"} 8' in ours.read("/metrics")
-        assert "a datagram cannot be read and is skipped" in ours.log.read_text()
+        harness.until(lambda: "a datagram cannot be read and is skipped" in ours.log.read_text(), "the log says so")
 
 
 def test_the_same_pid_of_two_servers_is_two_processes(gatherer: Callable[..., Gatherer]) -> None:
