@@ -53,8 +53,8 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def until(condition: Callable[[], Any], what: str, seconds: float = 10.0) -> Any:
-    """The first true value of `condition`; fails with `what` when there is none in time."""
+def until(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
+    """The first true value of `condition`; fails with `what` when there is none in time: long, as a machine may have much else to do."""
     deadline = time.monotonic() + seconds
     pause = 0.005
     while not (value := condition()):
@@ -270,7 +270,7 @@ DocumentRoot {self.root}/no-documents
         """From here on, `wait_log` looks."""
         self.read_from = len(self.log())
 
-    def wait_log(self, pattern: str, seconds: float = 10.0) -> re.Match[str]:
+    def wait_log(self, pattern: str, seconds: float = 30.0) -> re.Match[str]:
         """Waits for `pattern` in the error log, since the last `mark_log`."""
         found = until(lambda: re.search(pattern, self.log()[self.read_from :]), f"{pattern!r} in the error log", seconds)
         assert isinstance(found, re.Match)

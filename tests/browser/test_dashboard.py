@@ -100,7 +100,7 @@ def test_pause_stands_still_and_goes_on(page: Page) -> None:
     assert figures.inner_text() == before
     page.locator("#pause").click()
     expect(page.locator("#connection")).to_have_text("live")
-    harness.until(lambda: figures.inner_text() != before, "the figures move again", 10)
+    harness.until(lambda: figures.inner_text() != before, "the figures move again")
 
 
 def span_of(url: str) -> float:
@@ -144,7 +144,7 @@ def test_light_and_dark_and_export(page: Page) -> None:
     first = page.evaluate("getComputedStyle(document.body).backgroundColor")
     page.locator("#theme").click()
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") != first
-    harness.until(lambda: drawn(page) == PAGES["overview"], "the charts are drawn again", 10)
+    harness.until(lambda: drawn(page) == PAGES["overview"], "the charts are drawn again")
     with page.expect_download() as saved:
         page.locator("#json").click()
     whole = json.loads(saved.value.path().read_text())

@@ -102,7 +102,7 @@ def serve(network: Network, name: str, arguments: list[str], folder: Path) -> Pa
 def asked(url: str, headers: dict[str, str] | None = None) -> tuple[int, str]:
     """Status and body; 0 where nobody answers."""
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, headers=headers or {}), timeout=5) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers or {}), timeout=20) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         with error:

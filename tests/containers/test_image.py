@@ -120,4 +120,4 @@ def test_a_stop_from_outside_is_told_to_streams_and_ends_in_time(
         assert events.readline() == b"retry: 1000\n"
         os.kill(container.pid, signal.SIGTERM)
         assert events.read().endswith(b"\n"), "the stream ends as it should, and is not cut off"
-    assert container.part.process.wait(5) == 0, container.part.text()[-2000:]
+    assert container.part.process.wait(10) == 0, container.part.text()[-2000:]

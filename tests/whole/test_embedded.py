@@ -81,15 +81,15 @@ def test_a_request_is_answered_by_the_process_that_accepted_it(gilkeeper: Start,
     assert client.statuses(server.raw(b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n")) == [400]
     # The front tells of them as if it had served them.
     asked = 20 + 5 + 1 + 2
-    until(lambda: server.status()["front"]["requests"] >= asked, "the requests are counted", 10)
+    until(lambda: server.status()["front"]["requests"] >= asked, "the requests are counted")
     assert client.ask(admin, "/readyz").status == 200
 
     def counted() -> float:
         pages = client.ask(admin, "/metrics").body.decode()
         return sum(float(value) for value in re.findall(r'^gilkeeper_responses_total\{.*code="200".*\} (\S+)$', pages, re.M))
 
-    until(lambda: counted() >= asked - 2, "the metrics have them, too", 10)
-    until(lambda: server.console().count('"GET / HTTP/1.1" 200') == 23, "the access log has a line for each", 10)
+    until(lambda: counted() >= asked - 2, "the metrics have them, too")
+    until(lambda: server.console().count('"GET / HTTP/1.1" 200') == 23, "the access log has a line for each")
     # Descriptors of clients and listeners are the front's thread's alone.
     listening = f"socket:[{inode(server.port)}]"
     assert listening not in server.ask("/descriptors").body.decode().split(",")
@@ -133,7 +133,7 @@ def test_a_reload_loses_no_request_of_a_kept_connection(gilkeeper: Start, tmp_pa
             script.write_text(APPLICATION.replace("first", f"release{number}"))
             told = server.tell("reload")
             assert told.returncode == 0, told.stderr
-            until(lambda: any(f"release{number}".encode() in body for body in answers), "the new code answers", 10)
+            until(lambda: any(f"release{number}".encode() in body for body in answers), "the new code answers")
             # One that cannot be imported changes nothing.
             script.write_text("import nowhere\n")
             told = server.tell("reload")
@@ -221,7 +221,7 @@ def test_a_stop_lets_requests_end(gilkeeper: Start, tmp_path: Path) -> None:
         (server.root / "app/go").touch()
         assert slow.response().status == 200
     assert server.process.wait(20) == 0
-    until(lambda: not server.pids(), "every process has ended", 10)
+    until(lambda: not server.pids(), "every process has ended")
 
 
 def test_a_forked_child_holds_no_connection(gilkeeper: Start, tmp_path: Path) -> None:

@@ -129,4 +129,4 @@ def test_large_files(gilkeeper: Start, tmp_path: Path) -> None:
         connection.send(client.message("GET", "/files/large.bin"))
         assert connection.head().status == 200
         waited += [small() for _ in range(20)]
-    assert sorted(waited)[len(waited) // 2] < 1.0, waited
+    assert sorted(waited)[len(waited) // 2] < 3.0, waited

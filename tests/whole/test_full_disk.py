@@ -158,4 +158,4 @@ def test_both_logs_on_a_device_that_is_always_full(gilkeeper: Start) -> None:
     pid = server.ask("/where").json["pid"]
     assert server.tell("reload").returncode == 0
     # One of several fronts may have accepted the connection before it left.
-    until(lambda: server.ask("/where").json["pid"] != pid, "the new worker answers", 10)
+    until(lambda: server.ask("/where").json["pid"] != pid, "the new worker answers")

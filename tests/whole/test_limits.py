@@ -118,7 +118,7 @@ def test_a_request_timeout_logs_the_stack(gilkeeper: Start) -> None:
     assert server.ask("/sleep?seconds=30").status in (502, 504)
     # Reported: the line had a number in place of the id, which all other lines of the request have.
     server.wait_log(r"(?s)longer than request-timeout=1 allows.*GET /sleep for \d\.\d s \(request [0-9a-f]{32}\).*in sleep")
-    until(lambda: server.ask("/where").json["pid"] != pid, "another worker answers", 15)
+    until(lambda: server.ask("/where").json["pid"] != pid, "another worker answers")
 
 
 def test_requests_that_wait_too_long_are_a_503(gilkeeper: Start) -> None:
@@ -157,7 +157,7 @@ WSGIScriptAlias / ${APP}/sleep5.py process-group=one application-group=%{GLOBAL}
             assert connection.response().status == 200
             took.append(time.monotonic() - begun)
     # A slow one takes half a second. The median, as a busy machine may pause for a moment.
-    assert sorted(took)[50] < 0.1, sorted(took)[40:]
+    assert sorted(took)[50] < 0.4, sorted(took)[40:]
     for connection in slow:
         assert all(connection.response().status == 200 for _ in range(5))
         connection.close()

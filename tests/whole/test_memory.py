@@ -40,7 +40,7 @@ def settles(pid: int, most: int) -> None:
     """Waits until a process has given back what it does not need, and then has at most so many private bytes."""
     seen: list[int] = []
     try:
-        until(lambda: seen.append(private(pid)) or seen[-1] <= most, "memory is given back", 15)
+        until(lambda: seen.append(private(pid)) or seen[-1] <= most, "memory is given back")
     except AssertionError:
         assert seen[-1] <= most
 

@@ -111,7 +111,7 @@ def test_ctrl_c_ends_it_once(gilkeeper: Start, tmp_path: Path) -> None:
     assert one.server.process is not None
     os.killpg(one.server.process.pid, signal.SIGINT)
     assert one.server.process.wait(20) == 0
-    until(lambda: not one.server.pids(), "every process has ended", 10)
+    until(lambda: not one.server.pids(), "every process has ended")
     assert one.told()[1:] == ["SystemExit", "finally", "atexit"]
     assert "Traceback" not in one.server.log() + one.server.console()
 

@@ -99,11 +99,11 @@ def test_a_worker_with_a_broken_link_is_replaced(gilkeeper: Start, tmp_path: Pat
         server.ask(deed, "POST", timeout=5)
     except (OSError, client.Broken):
         pass
-    until(lambda: answered(server) not in (None, before), "another worker answers", 10)
+    until(lambda: answered(server) not in (None, before), "another worker answers", 30)
     # In embedded mode the process sees to it itself.
     said = "the link within this process has ended" if server.is_embedded() else "replaced"
-    assert said in server.console(), server.console()
-    until(lambda: before not in map(str, server.pids()), "the old worker has ended", 15)
+    until(lambda: said in server.console(), "the log says so")
+    until(lambda: before not in map(str, server.pids()), "the old worker has ended", 30)
 
 
 def test_a_crash_storm_ends_with_its_last_crash(gilkeeper: Start, tmp_path: Path) -> None:
@@ -116,8 +116,8 @@ def test_a_crash_storm_ends_with_its_last_crash(gilkeeper: Start, tmp_path: Path
             pass
         time.sleep(0.25)
     last = time.monotonic()
-    until(lambda: answered(server), "a good answer", 30)
-    assert time.monotonic() - last < 10, server.console()
+    until(lambda: answered(server), "a good answer", 60)
+    assert time.monotonic() - last < 30, server.console()
     assert server.console().count("ended: signal 6") >= 8, server.console()
 
 

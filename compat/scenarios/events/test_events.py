@@ -79,7 +79,7 @@ def test_what_the_events_carry(server: Server) -> None:
     ours = FINISHED | {"application_start"}
     given = differs("application_start in request_finished", ours=ours, mod_wsgi=FINISHED)
     assert set(finished) == given
-    assert 0 <= finished["gil_wait_time"] < 5 and type(finished["gil_wait_time"]) is float
+    assert 0 <= finished["gil_wait_time"] < 30 and type(finished["gil_wait_time"]) is float
     assert finished["gil_wait_count"] >= 0 and type(finished["gil_wait_count"]) is int
     assert (started["callable_object"], started["application_object"]) == ("application", {"callable": "application"})
     assert (started["daemon_connects"], started["daemon_restarts"]) == (1, 0)
@@ -89,7 +89,7 @@ def test_what_the_events_carry(server: Server) -> None:
     assert (finished["input_length"], finished["output_length"], finished["output_writes"]) == (8, 5, 2)
     times = [started[key] for key in ("request_start", "queue_start", "daemon_start", "application_start")]
     assert times == sorted(times) and times[-1] <= finished["application_finish"]
-    assert 0 <= finished["application_time"] < 5 and 0 <= finished["cpu_time"] < 5
+    assert 0 <= finished["application_time"] < 30 and 0 <= finished["cpu_time"] < 30
 
 
 def test_a_subscriber_wraps_the_application(server: Server) -> None:

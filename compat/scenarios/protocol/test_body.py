@@ -89,7 +89,7 @@ def test_too_short_never_looks_whole(server: Server, probe: str) -> None:
 
 def test_too_short_ends_the_connection(server: Server) -> None:
     """A client that keeps its connection open is told at once, and does not wait for bytes that never come."""
-    with server.connect(timeout=2.0) as connection:
+    with server.connect() as connection:
         connection.send(client.message("GET", "/length?declared=25&sent=10"))
         connection.head()
         connection.exactly(10)

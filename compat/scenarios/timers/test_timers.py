@@ -30,7 +30,7 @@ def test_a_request_that_ends_before_its_process_is_answered_whole(server: Server
     pid = pid_of(server, "roomy")
     answer = server.ask("/roomy/sleep?seconds=2.8")
     assert (answer.status, answer.body) == (200, b"slept")
-    until(lambda: pid_of(server, "roomy") != pid, "another process answers", 15)
+    until(lambda: pid_of(server, "roomy") != pid, "another process answers")
 
 
 @pytest.mark.group("interrupted")
@@ -73,13 +73,13 @@ def test_maximum_requests(server: Server) -> None:
 @pytest.mark.group("aged")
 def test_restart_interval(server: Server) -> None:
     pid = pid_of(server, "aged")
-    until(lambda: pid_of(server, "aged") != pid, "another process answers", 15)
+    until(lambda: pid_of(server, "aged") != pid, "another process answers")
 
 
 @pytest.mark.group("idle")
 def test_inactivity_timeout(server: Server) -> None:
     pid = pid_of(server, "idle")
-    until(lambda: not os.path.exists(f"/proc/{pid}"), "the idle process has ended", 15)
+    until(lambda: not os.path.exists(f"/proc/{pid}"), "the idle process has ended")
     assert pid_of(server, "idle") != pid
 
 
@@ -93,7 +93,7 @@ def test_usr1_lets_a_request_end(server: Server) -> None:
         server.wait_log("begun-before-usr1")
         os.kill(pid, signal.SIGUSR1)
         assert connection.response().body == b"slept"
-    assert until(lambda: (found := pid_of(server, "evicted")) != pid and found, "another process answers", 15)
+    assert until(lambda: (found := pid_of(server, "evicted")) != pid and found, "another process answers")
 
 
 def signalled(server: Server, target: str = "") -> dict:
@@ -119,11 +119,11 @@ def test_a_request_ends_before_its_process_does(server: Server, number: signal.S
         server.wait_log(f"begun-before-{number.name}")
         os.kill(pid, number)
         assert connection.response().body == b"slept"
-    until(lambda: signalled(server)["pid"] != pid, "another process answers", 15)
+    until(lambda: signalled(server)["pid"] != pid, "another process answers")
 
 
 @pytest.mark.group("signalled")
 def test_an_application_may_end_its_own_process(server: Server) -> None:
     """The recipe of mod_wsgi's documentation for reloading when any source file changes."""
     pid = signalled(server, "/end")["pid"]
-    until(lambda: signalled(server)["pid"] != pid, "another process answers", 15)
+    until(lambda: signalled(server)["pid"] != pid, "another process answers")
