@@ -148,6 +148,8 @@ def test_connections_of_a_process_that_is_the_last_to_leave_are_not_passed_to_no
     """From two processes to one, which has no queue of connections: the old processes answer themselves, and say that they close."""
     conf = """
 GilkeeperEmbedded On
+# The reload waits five seconds for the word of the one that is stopped.
+KeepAliveTimeout 60
 WSGIDaemonProcess site processes=%d threads=1 graceful-timeout=20
 WSGIScriptAlias / ${APP}/wsgi.py process-group=site application-group=%%{GLOBAL}
 """

@@ -38,12 +38,12 @@ impl World {
             return Ok(());
         }
         let (embedded, group) = (child.embedded, child.process_group.clone());
-        // One that is embedded takes the place of workers that its group had before. One that leaves is to get nothing new.
+        // One that is embedded takes the place of workers that its group had before, and sends nothing to one that leaves. One that leaves
+        // itself has clients yet.
         let others = |child: &Child| {
             child.embedded != embedded
                 && child.introduced.is_some()
-                && !child.leaves
-                && !(embedded && child.process_group == group)
+                && !(embedded && (child.leaves || child.process_group == group))
         };
         let others: Vec<u64> =
             self.workers.iter().filter(|(_, child)| others(child)).map(|(other, _)| *other).collect();
