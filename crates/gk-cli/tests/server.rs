@@ -203,6 +203,36 @@ fn status_never_waits_for_a_silent_process() {
     assert_eq!(server.end(), Some(0));
 }
 
+/// Reported: what was asked of a stopped supervisor was done after SIGCONT, long after the command had told its user that it failed.
+#[test]
+fn a_command_that_ended_before_it_was_begun_is_not_carried_out() {
+    use rustix::process::Signal;
+    let mut server = Server::start("fine", &[]);
+    server.serving();
+    server.signal(Signal::STOP);
+    let asked: [&[&str]; 3] = [&["reload"], &["drain", "--wait", "0"], &["stop"]];
+    std::thread::scope(|scope| {
+        let failing = asked.map(|command| scope.spawn(|| server.run(command)));
+        for told in failing {
+            let told = told.join().unwrap();
+            let said = text(&told.stderr);
+            assert!(
+                told.status.code() == Some(1) && said.contains("done only if it had been begun"),
+                "{said}"
+            );
+        }
+    });
+    server.signal(Signal::CONT);
+    for command in ["reload", "drain", "stop"] {
+        server.until("log", &format!("`gilkeeper {command}` is not carried out"));
+    }
+    let status: serde_json::Value =
+        serde_json::from_slice(&server.run(&["status", "--format", "json"]).stdout).unwrap();
+    assert_eq!((status["generation"].as_u64(), status["draining"].as_bool()), (Some(1), Some(false)));
+    assert_eq!(server.run(&["stop"]).status.code(), Some(0));
+    assert_eq!(server.end(), Some(0));
+}
+
 #[test]
 fn a_front_without_a_sign_of_life_is_replaced() {
     let mut server = Server::start("fine", &["--front-timeout", "1"]);

@@ -2,6 +2,7 @@
 //! memory for a while and nothing else. The plan carries commands out; `gk_wire::admin` defines them.
 
 use gk_wire::admin::{Answer, Command};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -96,7 +97,7 @@ impl Clients {
         loop {
             match client.stream.read(&mut buffer) {
                 Ok(0) => {
-                    // It is gone, or will send nothing more. Its command goes on either way.
+                    // It is gone, or will send nothing more. A command that was begun goes on either way.
                     self.clients.remove(&id);
                     return None;
                 }
@@ -130,6 +131,19 @@ impl Clients {
                 }
             };
         }
+    }
+
+    /// Whether a client has ended its connection. One that only sends nothing more still waits for its answer.
+    pub fn has_left(&self, id: u64) -> bool {
+        let Some(client) = self.clients.get(&id) else { return true };
+        let mut polled = [PollFd::new(&client.stream, PollFlags::empty())];
+        poll(&mut polled, Some(&Timespec::default())).is_ok()
+            && polled[0].revents().intersects(PollFlags::HUP | PollFlags::ERR)
+    }
+
+    /// Forgets a client that has left.
+    pub fn forget(&mut self, id: u64) {
+        self.clients.remove(&id);
     }
 
     /// Sends a client a line.
@@ -283,6 +297,24 @@ mod tests {
         assert!(socket.clients.sockets().all(|(_, _, waits)| waits));
         socket.clients.tick(SILENCE + LINGER);
         assert_eq!(socket.count(), 0);
+    }
+
+    /// Reported: what was asked of a stopped supervisor was done after SIGCONT, long after the command had told its user that it failed.
+    #[test]
+    fn one_that_has_left_is_told_from_one_that_waits() {
+        let mut socket = Socket::new();
+        let (waits, ends, leaves) = (socket.client(), socket.client(), socket.client());
+        for mut client in [&waits, &ends, &leaves] {
+            client.write_all(b"{\"command\": \"stop\", \"now\": true}\n").unwrap();
+        }
+        ends.shutdown(std::net::Shutdown::Write).unwrap();
+        drop(leaves);
+        for (client, has_left) in [(1, false), (2, false), (3, true)] {
+            assert_eq!(socket.clients.read(client), Some(Command::Stop { now: true }));
+            assert_eq!(socket.clients.has_left(client), has_left, "{client}");
+        }
+        drop((waits, ends));
+        assert!(socket.clients.has_left(1) && socket.clients.has_left(2));
     }
 
     #[test]

@@ -355,6 +355,18 @@ impl Supervisor {
     }
 
     fn command(&mut self, client: u64, command: Command) {
+        // While this process did not run, the command may have told its user that it failed.
+        if self.world.clients.has_left(client) {
+            self.world.clients.forget(client);
+            if command != Command::Status {
+                let word = command.word();
+                let text = format!(
+                    "`gilkeeper {word}` is not carried out: that command had ended before it was begun"
+                );
+                log(Level::Notice, None, &text);
+            }
+            return;
+        }
         match command {
             Command::Status => self.gather(client),
             Command::Reload { process_group: group } => {

@@ -44,6 +44,19 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// Its word on the command line.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Status => "status",
+            Self::Reload { .. } => "reload",
+            Self::Drain { .. } => "drain",
+            Self::Upgrade { .. } => "upgrade",
+            Self::Stop { .. } => "stop",
+        }
+    }
+}
+
 /// A line of the answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]

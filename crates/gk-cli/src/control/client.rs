@@ -92,11 +92,15 @@ fn finish(outcome: Outcome) -> Result<i32, Failure> {
 }
 
 /// The supervisor hangs or was stopped.
-fn silent(root: &Path) -> Failure {
+fn silent(root: &Path, command: &Command) -> Failure {
     let named = pid(root).map_or_else(String::new, |pid| format!(" (pid {pid})"));
+    let then = match command {
+        Command::Status => "",
+        _ => "; what was asked is then done only if it had been begun",
+    };
     let why = match state(root) {
-        Some('T') => ": a signal has stopped it, and SIGCONT lets it go on".to_owned(),
-        Some('t') => ": a debugger holds it".to_owned(),
+        Some('T') => ": a signal has stopped it, and SIGCONT lets it go on".to_owned() + then,
+        Some('t') => ": a debugger holds it".to_owned() + then,
         _ => format!(" for {} s: it hangs, or the machine has far too much to do", BUSY.as_secs()),
     };
     Failure::Failed(format!("the supervisor{named} gives no sign of life{why}"))
@@ -177,7 +181,7 @@ fn converse(
 ) -> Result<Outcome, Failure> {
     let _ = stream.set_read_timeout(Some(quiet));
     let gone = |e: std::io::Error| match is_timeout(&e) {
-        true => silent(root),
+        true => silent(root, command),
         false => Failure::Failed(format!("the server does not answer any more: {e}")),
     };
     let (mut status, mut ends, asked) = (None, false, Instant::now());
@@ -188,6 +192,7 @@ fn converse(
             Ok(0) => break,
             Ok(_) => {}
             Err(e) if is_timeout(&e) && *command == Command::Status && is_waited_for(root, asked) => continue,
+            Err(e) if is_timeout(&e) && is_stopped(root) => return Err(gone(e)),
             Err(e) if is_timeout(&e) && *command != Command::Status && !ends => match sign_of_life(root) {
                 Ok(()) => continue,
                 Err(why) if is_timeout(&why) => return Err(gone(e)),
@@ -248,7 +253,7 @@ mod tests {
     #[test]
     fn a_supervisor_that_a_signal_has_stopped_is_told_from_one_that_hangs() {
         let folder = tempfile::tempdir().unwrap();
-        let _listener = UnixListener::bind(folder.path().join(CONTROL_SOCKET)).unwrap();
+        let listener = UnixListener::bind(folder.path().join(CONTROL_SOCKET)).unwrap();
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         std::fs::write(folder.path().join(LOCK_FILE), format!("{}\n", child.id())).unwrap();
         assert!(!is_stopped(folder.path()));
@@ -258,6 +263,9 @@ mod tests {
         let expected =
             format!("the supervisor (pid {}) gives no sign of life: a signal has stopped it", child.id());
         assert!(why.starts_with(&expected), "{why}");
+        // It was not asked for a sign of life, which it could not give.
+        listener.set_nonblocking(true).unwrap();
+        assert!(listener.accept().is_ok() && listener.accept().is_err());
         child.kill().unwrap();
         child.wait().unwrap();
     }
