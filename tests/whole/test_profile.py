@@ -115,6 +115,8 @@ def test_a_profile_shows_where_the_time_goes(gilkeeper: Callable[..., Gilkeeper]
     with worked(server):
         told = server.tell("profile", "--seconds", "4", "-o", str(file))
     assert told.returncode == 0, told.stderr
+    unknown = server.tell("profile", "--process-group", "nope", "--seconds", "1")
+    assert unknown.returncode == 1 and "no process group 'nope' has a worker" in unknown.stderr, unknown
 
     def last(form: str) -> bytes:
         with urllib.request.urlopen(f"{admin}/api/v1/profile/last?format={form}", timeout=20) as answer:

@@ -59,7 +59,7 @@ pub fn resolve(
     let hosts = hosts::resolve(&raw, journal);
     let imports = imports::resolve(&raw, &hosts, source, journal);
     modes::check(&raw, &imports, &builds, surroundings, source, journal);
-    machine::check(&raw, source, surroundings, journal);
+    machine::check(&raw, &imports, source, surroundings, journal);
     if let Some((path, word)) = raw.log_config.take() {
         raw.python.log_config = log_config::read(&path, &word, source, journal);
     }
@@ -148,6 +148,10 @@ fn check_group_uses(raw: &Raw, journal: &mut Journal) {
                 let message = format!("the process group `{name}` belongs to another virtual host");
                 Complaint::warning(message).code("WSGI0152").hint("declare it outside of the virtual hosts")
             }
+            Some((group, _)) if group.is_front() => Complaint::error(format!(
+                "`{name}` is the process group that GilkeeperFronts adds: its processes speak HTTP and run no application"
+            ))
+            .hint("name a process group that WSGIDaemonProcess declares"),
             Some((group, _)) if *requests && group.service() => {
                 let message = format!("`{name}` runs a service script (threads=0) and takes no requests");
                 Complaint::error(message).code("GK0012").hint("name a process group with request threads")

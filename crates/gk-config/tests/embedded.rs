@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic with the place")]
 
+use gk_config::diagnostic::Severity;
 use gk_config::site::Site;
 use gk_config::source::Memory;
 use gk_config::{Loaded, Surroundings, load_text};
@@ -173,6 +174,7 @@ fn fronts_are_a_group_of_their_own() {
             "GilkeeperFronts 3\nGilkeeperMaxConnectionsPerAddress 50",
             "GilkeeperMaxConnectionsPerAddress 50 allows one address up to 150 connections",
         ),
+        ("GilkeeperFronts 4\nGilkeeperMaxConnections 2", "GilkeeperMaxConnections 2 allows 4"),
     ] {
         let loaded = read(text);
         assert!(
@@ -181,4 +183,41 @@ fn fronts_are_a_group_of_their_own() {
             loaded.diagnostics
         );
     }
+}
+
+/// Reported: an application could be put into the fronts, where it took the connections of all groups with it when it crashed.
+#[test]
+fn fronts_run_no_application() {
+    let group = "`fronts` is the process group that GilkeeperFronts adds: its processes speak HTTP and run no application";
+    for (text, at) in [
+        ("WSGIProcessGroup fronts", (3, 18)),
+        ("WSGIScriptAlias / /srv/a.wsgi process-group=fronts application-group=b", (3, 31)),
+        ("WSGIImportScript /srv/a.wsgi process-group=fronts application-group=b", (3, 30)),
+    ] {
+        let loaded = read(&format!("GilkeeperFronts 2\nWSGIDaemonProcess a\n{text}\n"));
+        assert!(loaded.site.is_none(), "{text}");
+        let errors = loaded.diagnostics.iter().filter(|d| d.severity == Severity::Error);
+        let said: Vec<_> = errors.map(|d| (&*d.message, (d.line, d.column))).collect();
+        assert_eq!(said, [(group, at)], "{text}");
+        // With one front it is a name like any other.
+        let one = read(&format!("WSGIDaemonProcess fronts\n{text}\n"));
+        assert!(one.site.is_some(), "{:?}", one.diagnostics);
+    }
+}
+
+#[test]
+fn a_wrong_option_of_the_embedded_group_is_where_it_stands() {
+    for (text, column) in [
+        ("GilkeeperEmbedded On processes=2 user=nobody", 34),
+        ("GilkeeperEmbedded On chroot=/srv threads=3", 22),
+        ("GilkeeperEmbedded On processes=2 threads=0", 34),
+        ("GilkeeperEmbedded Maybe threads=0", 19),
+    ] {
+        let errors = read(&format!("{text}\n")).diagnostics;
+        let columns: Vec<_> =
+            errors.iter().filter(|d| d.severity == Severity::Error).map(|d| d.column).collect();
+        assert_eq!(columns, [column], "{errors:?}");
+    }
+    let said = &read("GilkeeperEmbedded Maybe\n").diagnostics[0];
+    assert_eq!(said.message, "GilkeeperEmbedded takes one of On, Off, Beside, not `Maybe`");
 }

@@ -34,15 +34,26 @@ pub struct Profiled {
 }
 
 impl Running {
-    /// Begins a profile of that many seconds of a process group, or of all.
-    pub fn begin(hub: &mut Hub, process_group: Option<String>, seconds: f64) -> Self {
+    /// Begins a profile of that many seconds of a process group, or of all. `Err`: no worker of that group can be profiled, in one sentence.
+    pub fn begin(hub: &mut Hub, process_group: Option<String>, seconds: f64) -> Result<Self, String> {
         let until = monotonic_nanos().saturating_add((seconds * 1e9) as u64);
         let mut running = Self { process_group, seconds, until, before: BTreeMap::new() };
         hub.open_scoreboards();
         let mine = hub.workers().iter().filter(|(_, worker)| running.is_of(worker));
         running.before = mine.filter_map(|(number, worker)| Some((*number, worker.calls()?))).collect();
+        if let Some(name) = running.process_group.as_ref().filter(|_| running.before.is_empty()) {
+            let others = hub.workers().values().filter(|worker| worker.calls().is_some());
+            let others: BTreeSet<String> =
+                others.map(|worker| format!("'{}'", worker.link.process_group)).collect();
+            let others = if others.is_empty() {
+                "there is no other".to_owned()
+            } else {
+                format!("those with one: {}", others.into_iter().collect::<Vec<_>>().join(", "))
+            };
+            return Err(format!("no process group '{name}' has a worker that can be profiled; {others}"));
+        }
         running.ask(hub);
-        running
+        Ok(running)
     }
 
     /// Asks all workers, also those that have started since. Returns whether the time is over.

@@ -57,6 +57,7 @@ pub(crate) async fn profile(
             return Err((StatusCode::NOT_FOUND, "there are no profiles of other servers".to_owned()));
         }
         Running::begin(&mut hub, asked.process_group, asked.seconds)
+            .map_err(|why| (StatusCode::NOT_FOUND, why))?
     };
     while !running.ask(&mut hub.lock()) {
         tokio::time::sleep(PAUSE).await;

@@ -75,13 +75,11 @@ const EMBEDDED_ONLY: &str =
 
 fn embedded(scope: &mut Scope, words: &[Word]) -> Applied {
     let beside = words[0].text.eq_ignore_ascii_case("beside");
-    let switched = || {
-        let switched = values::switch(scope.name, &words[0], &words[0].text);
-        switched.map_err(|complaint| {
-            complaint.hint("On, Off, or Beside, which leaves the declared groups as they are")
-        })
-    };
-    let on = beside || switched()?;
+    let on = beside
+        || values::switch(scope.name, &words[0], &words[0].text).map_err(|_| {
+            let message = format!("GilkeeperEmbedded takes one of On, Off, Beside, not `{}`", words[0].text);
+            Complaint::error(message).at(&words[0]).hint("Beside leaves the declared groups as they are")
+        })?;
     let options = &words[1..];
     if let Some(word) = options.first().filter(|_| !on) {
         let message = "GilkeeperEmbedded Off takes no options: no group is embedded";
@@ -95,7 +93,7 @@ fn embedded(scope: &mut Scope, words: &[Word]) -> Applied {
     if scope.raw.embedded.options.as_ref().is_some_and(|(group, _)| group.service()) {
         let message = "GilkeeperEmbedded takes no threads=0: the embedded group serves requests";
         return Err(Complaint::error(message)
-            .at(&words[0])
+            .at(crate::token::option_word(options, "threads").unwrap_or(&words[0]))
             .hint("give a service script a WSGIDaemonProcess"));
     }
     scope.raw.embedded.on = on.then(|| words[0].clone());

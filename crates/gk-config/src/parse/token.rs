@@ -225,6 +225,11 @@ pub fn key_value(word: &Word) -> Option<(String, &str)> {
     Some((key.to_ascii_lowercase(), value))
 }
 
+/// The word of the last option of that name.
+pub fn option_word<'a>(options: &'a [Word], name: &str) -> Option<&'a Word> {
+    options.iter().rev().find(|word| key_value(word).is_some_and(|(key, _)| key == name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,7 +6,7 @@ use crate::diagnostic::{Complaint, Journal};
 use crate::directives::daemon_process;
 use crate::raw::{Raw, RawEmbedded};
 use crate::site::{FRONTS, ProcessGroup};
-use crate::token::{Word, key_value};
+use crate::token::{Word, key_value, option_word};
 
 /// The embedded group beside others: `%{GLOBAL}`.
 const GLOBAL: &str = "global";
@@ -112,8 +112,15 @@ fn note_limits(raw: &Raw, journal: &mut Journal) {
     let Some(word) = raw.embedded.on.as_ref().or(raw.embedded.fronts.as_ref().map(|(word, _)| word)) else {
         return;
     };
+    let processes = group.processes;
+    let all = raw.http.max_connections;
+    if 0 < all && all < processes as usize {
+        let message = format!(
+            "{processes} processes accept connections, each at least one: GilkeeperMaxConnections {all} allows {processes}"
+        );
+        journal.say(Complaint::note(message).at(word));
+    }
     if most > 0 {
-        let processes = group.processes;
         let message = format!(
             "{processes} processes accept connections, and each counts for itself: GilkeeperMaxConnectionsPerAddress {most} allows one address \
              up to {} connections",
@@ -141,7 +148,12 @@ pub fn check(raw: &Raw, journal: &mut Journal) {
         journal.say(Complaint::error(message).at(word).hint(hint));
     }
     let Some((group, word)) = first else { return };
-    let word = if word.text.is_empty() { on } else { word };
+    // One that nobody declared has its options behind GilkeeperEmbedded.
+    let given = raw.embedded.options.as_ref().map_or(&[][..], |(_, words)| words);
+    let at = |option: &str| match word.text.is_empty() {
+        true => option_word(given, option.trim_end_matches('=')).unwrap_or(on),
+        false => word,
+    };
     let own = [
         ("user=", group.user.is_some(), "User"),
         ("group=", group.group.is_some(), "Group"),
@@ -151,10 +163,11 @@ pub fn check(raw: &Raw, journal: &mut Journal) {
         let message = format!(
             "{option} is for daemon mode: in embedded mode the processes have the server's sockets and files"
         );
-        journal.say(Complaint::error(message).at(word).hint(format!("write {instead} in its place")));
+        journal.say(Complaint::error(message).at(at(option)).hint(format!("write {instead} in its place")));
     }
     if group.chroot.is_some() {
         let message = "chroot= is for daemon mode: in embedded mode the processes also serve files by the paths of the configuration";
-        journal.say(Complaint::error(message).at(word).hint("take out chroot=, or GilkeeperEmbedded"));
+        journal
+            .say(Complaint::error(message).at(at("chroot")).hint("take out chroot=, or GilkeeperEmbedded"));
     }
 }

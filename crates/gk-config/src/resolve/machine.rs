@@ -4,11 +4,15 @@
 use super::interpreters::FreeThreading;
 use crate::diagnostic::{Complaint, Journal};
 use crate::raw::{Need, Raw};
-use crate::site::ProcessGroup;
+use crate::site::{ImportScript, MountTarget, ProcessGroup};
 use crate::source::Source;
 use crate::{PythonBuild, Surroundings};
 use std::collections::BTreeMap;
 use std::path::Path;
+
+/// The remedy for a script that is imported before the first request.
+const AT_START: &str =
+    "correct the path, or create the file: it is imported at the start, and `serve` ends without it";
 
 /// Replaces `processes=auto`: as many as keep the machine's CPUs busy with Python. Where the machine is not known, one.
 pub fn count_processes(raw: &mut Raw, builds: &BTreeMap<String, PythonBuild>, surroundings: &Surroundings) {
@@ -27,18 +31,30 @@ pub fn count_processes(raw: &mut Raw, builds: &BTreeMap<String, PythonBuild>, su
 }
 
 /// Says what is missing, where the machine is known.
-pub fn check(raw: &Raw, source: &dyn Source, surroundings: &Surroundings, journal: &mut Journal) {
+pub fn check(
+    raw: &Raw,
+    imports: &[ImportScript],
+    source: &dyn Source,
+    surroundings: &Surroundings,
+    journal: &mut Journal,
+) {
     let Some(machine) = surroundings.machine else { return };
+    let is_imported = |path: &Path| {
+        imports.iter().any(|import| matches!(&import.target, MountTarget::File(file) if file == path))
+    };
     for (need, word) in &raw.needs {
         let missing = match need {
             Need::Script(path) if !is_script(path, source) => (
                 format!("there is no script {} on this machine", path.display()),
-                "correct the path, or create the file: until then its requests are answered 404".to_owned(),
+                match is_imported(path) {
+                    true => AT_START.to_owned(),
+                    false => "correct the path, or create the file: until then its requests are answered 404"
+                        .to_owned(),
+                },
             ),
-            Need::Import(path) if !is_script(path, source) => (
-                format!("there is no script {} on this machine", path.display()),
-                "correct the path, or create the file: until then it is not imported".to_owned(),
-            ),
+            Need::Import(path) if !is_script(path, source) => {
+                (format!("there is no script {} on this machine", path.display()), AT_START.to_owned())
+            }
             Need::Guard(path) if !is_script(path, source) => (
                 format!("there is no script {} on this machine", path.display()),
                 "correct the path, or create the file: until then the requests it decides about fail"

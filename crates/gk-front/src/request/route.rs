@@ -320,7 +320,7 @@ impl Place<'_> {
             let text = "process group %{GLOBAL} (embedded mode) is not available: name a WSGIDaemonProcess";
             return Some(fault("WSGI0143", text.into()));
         }
-        let Some(group) = site.groups.iter().find(|g| g.name == name) else {
+        let Some(group) = site.groups.iter().find(|g| g.name == name && !g.is_front()) else {
             return Some(fault("WSGI0151", format!("no WSGIDaemonProcess defines process group '{name}'")));
         };
         match group.host {

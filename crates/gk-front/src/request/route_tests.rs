@@ -186,6 +186,11 @@ fn groups_that_may_not_be_used_say_why() {
         site.hosts[0].base.process_group = Some("second".into());
     };
     assert_eq!(code(&service), "GK0012");
+    let fronts = |site: &mut Site| {
+        (site.groups[1].embedded, site.groups[1].name) = (true, "fronts".into());
+        site.hosts[0].base.process_group = Some("fronts".into());
+    };
+    assert_eq!(code(&fronts), "WSGI0151", "several fronts run no application");
     assert_eq!(code(&|site| site.groups.iter_mut().for_each(|group| group.threads = 0)), "WSGI0150");
     assert_eq!(code(&|site| site.hosts[0].base.restrict_process = Some(vec!["second".into()])), "WSGI0149");
 }

@@ -393,7 +393,7 @@ impl Plan {
                     }
                 }
                 WorkerState::Leaving => {
-                    self.log(Level::Warn, format!("{name} still had requests when its drain window ended"));
+                    self.log(Level::Warn, format!("{name} had not ended when its drain window was over"));
                     self.stop_worker(worker, "graceful_timeout", now);
                 }
                 WorkerState::Stopping => self.kill(worker, "did not stop within shutdown-timeout"),
