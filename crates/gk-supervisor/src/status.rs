@@ -76,6 +76,7 @@ impl StatusQuery {
             silent: silence(handle.signs.silence(now), self.front_waited),
             accepting: plan
                 .accepting(|w| silence(w.signs.silence(now), self.waited.contains(&w.worker)) > 0.0),
+            unanswered: self.front_waited,
             figures: self.front.clone().unwrap_or_default(),
         });
         let workers = plan.workers().filter_map(|w| {
@@ -101,6 +102,7 @@ impl StatusQuery {
                 threads: w.threads,
                 busy: figures.busy,
                 requests: figures.requests,
+                unanswered: self.waited.contains(&w.worker),
                 uptime: now.saturating_sub(w.started).as_secs_f64(),
                 silent: silence(w.signs.silence(now), self.waited.contains(&w.worker)),
                 generation: w.generation,

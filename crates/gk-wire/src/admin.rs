@@ -131,6 +131,9 @@ pub struct Front {
     /// Processes that accept connections in its place, in embedded mode and with several fronts; `None`: it accepts them itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepting: Option<u32>,
+    /// It did not answer in time: its figures are not known, and are zero here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unanswered: bool,
     /// Its figures.
     #[serde(flatten)]
     pub figures: crate::control::FrontStatus,
@@ -164,6 +167,9 @@ pub struct Worker {
     pub busy: u32,
     /// Requests finished.
     pub requests: u64,
+    /// It did not answer in time: `busy`, `requests` and what its interpreters do are not known, and are zero or empty here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unanswered: bool,
     /// Seconds since it started.
     pub uptime: f64,
     /// Seconds without a sign of life.

@@ -36,17 +36,21 @@ pub fn status(status: &Status) -> String {
         None => out.push_str("front: none\n"),
         Some(front) => {
             let queued: u64 = front.figures.queued.values().sum();
+            let figures = match front.unanswered {
+                true => "its figures are not known".to_owned(),
+                false => format!(
+                    "{} connections, {} requests, {queued} queued",
+                    front.figures.connections, front.figures.requests
+                ),
+            };
             let state = match front.accepting {
                 None => front.state.clone(),
                 Some(0) => "no process accepts connections".to_owned(),
                 Some(1) => format!("{} (1 process accepts connections)", front.state),
                 Some(several) => format!("{} ({several} processes accept connections)", front.state),
             };
-            let _ = writeln!(
-                out,
-                "front: pid {}, {state}, {} connections, {} requests, {queued} queued, {} restarts",
-                front.pid, front.figures.connections, front.figures.requests, front.restarts
-            );
+            let _ =
+                writeln!(out, "front: pid {}, {state}, {figures}, {} restarts", front.pid, front.restarts);
             if front.silent > 0.0 {
                 let _ = writeln!(out, "the front gives no sign of life for {:.1} s", front.silent);
             }
@@ -90,8 +94,8 @@ pub fn status(status: &Status) -> String {
             w.python.clone(),
             w.gil_mode.clone(),
             of_requests(w, w.threads.into()),
-            of_requests(w, w.busy.into()),
-            of_requests(w, w.requests),
+            answered(w, w.busy.into()),
+            answered(w, w.requests),
             duration(w.uptime),
         ]
     }));
@@ -166,6 +170,11 @@ fn lazy_imports(out: &mut String, status: &Status) {
 /// A number that a process which runs no request does not have.
 fn of_requests(worker: &Worker, number: u64) -> String {
     if worker.threads == 0 || worker.front { "-".to_owned() } else { number.to_string() }
+}
+
+/// The same for a number that the process tells when it is asked.
+fn answered(worker: &Worker, number: u64) -> String {
+    if worker.unanswered { "-".to_owned() } else { of_requests(worker, number) }
 }
 
 /// Rows as columns that line up. No cell begins a row of its own: names and states come from configurations and workers.
@@ -283,6 +292,14 @@ mod tests {
         assert_eq!(words(Some(2)), "front: pid 7, ready (2 processes accept connections)");
     }
 
+    /// Reported: a stopped front had "0 connections, 0 requests".
+    #[test]
+    fn what_a_front_does_not_tell_is_not_known() {
+        let front = Front { pid: 7, state: "ready".into(), unanswered: true, ..Front::default() };
+        let text = status(&Status { front: Some(front), ..Status::default() });
+        assert_eq!(text.lines().nth(1), Some("front: pid 7, ready, its figures are not known, 0 restarts"));
+    }
+
     #[test]
     fn an_overloaded_group_and_a_deadly_route_are_named() {
         let deadly = vec![DeadlyRoute { route: "GET /crash".into(), deaths: 4 }];
@@ -311,8 +328,9 @@ mod tests {
         let worker =
             Worker { worker: 12, process_group: "g".into(), state: "ready".into(), ..Worker::default() };
         let serving = Worker { threads: 5, requests: 7, ..worker.clone() };
+        let stopped = Worker { threads: 5, unanswered: true, ..worker.clone() };
         let text = status(&Status {
-            workers: vec![worker, serving],
+            workers: vec![worker, serving, stopped],
             listen: vec!["http://x/".into()],
             ..Status::default()
         });
@@ -321,6 +339,7 @@ mod tests {
         assert_eq!(lines[2].find("state"), lines[3].find("ready"));
         assert!(lines[3].ends_with("-        -     -         0 s"), "{}", lines[3]);
         assert!(lines[4].ends_with("5        0     7         0 s"), "{}", lines[4]);
+        assert!(lines[5].ends_with("5        -     -         0 s"), "{}", lines[5]);
         assert_eq!(
             (duration(59.9), duration(3700.0), duration(90000.0)),
             ("59 s".into(), "1 h 1 min".into(), "1 d 1 h".into())
