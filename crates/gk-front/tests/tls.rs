@@ -12,7 +12,7 @@ use std::io::{ErrorKind, Read};
 use std::net::TcpStream;
 use std::sync::Arc;
 use support::tls::{Anybody, TlsClient, attempt, certificates, client_config, front, get, host_tls, open};
-use support::{Pki, Running, Valid, ticket_key};
+use support::{PATIENCE, Pki, Running, Valid, ticket_key};
 
 #[test]
 fn the_name_of_the_hello_chooses_the_host_and_a_request_for_another_is_misdirected() {
@@ -308,10 +308,11 @@ fn who_does_not_shake_hands_or_does_not_ask_is_ended_in_time() {
     // One that waits between requests sleeps meanwhile, and is served all the same.
     let _worker = front.hello_worker();
     let mut client = open(&front, &client_config(false, None), Some("a"));
-    client.stream.sock.set_read_timeout(Some(std::time::Duration::from_millis(400))).unwrap();
     assert_eq!(get(&mut client, "a").status, 200);
+    client.stream.sock.set_read_timeout(Some(std::time::Duration::from_millis(400))).unwrap();
     let silence = client.stream.read(&mut [0]).unwrap_err();
     assert!(matches!(silence.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{silence}");
+    client.stream.sock.set_read_timeout(Some(PATIENCE)).unwrap();
     assert_eq!(get(&mut client, "a").status, 200);
     assert_eq!(get(&mut client, "a").status, 200);
 }

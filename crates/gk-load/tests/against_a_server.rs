@@ -169,7 +169,7 @@ fn an_ended_load_keeps_what_was_measured() {
     });
     let report = report.unwrap();
     assert_eq!(moments, [Moment::Begin, Moment::End]);
-    assert!(report.responses > 0 && report.seconds > 0.1 && report.seconds < 5.0, "{report:?}");
+    assert!(report.responses > 0 && report.seconds > 0.1 && report.seconds < 30.0, "{report:?}");
 }
 
 /// The share `q` of sorted values.

@@ -55,7 +55,7 @@ fn any_words_are_read() {
         let begun = Instant::now();
         let sample = board.sample(0);
         // Each thread's words say that they are being written.
-        assert!(begun.elapsed() < Duration::from_secs(2), "{what}: {:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(20), "{what}: {:?}", begun.elapsed());
         for after in [sample.last, u64::MAX, u64::MAX - 1] {
             let _ = board.sample(after);
             let _ = board.collections(after);
