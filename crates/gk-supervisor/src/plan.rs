@@ -43,7 +43,7 @@ pub struct Plan {
     front: FrontHandle,
     reload: Option<reload::Reload>,
     /// Of the reload or the upgrade whose new processes serve.
-    last_word: Option<reload::doors::LastWord>,
+    last_word: Option<reload::last_word::LastWord>,
     /// The reload that follows the running one.
     queued: Option<reload::ReloadRequest>,
     /// A first generation that cannot be imported is tried again.
@@ -171,7 +171,7 @@ impl Plan {
             .chain(workers)
             .chain(changed)
             .chain(reload)
-            .chain(self.last_word.as_ref().map(reload::doors::LastWord::deadline))
+            .chain(self.last_word.as_ref().map(reload::last_word::LastWord::deadline))
             .chain(self.front.deadline)
             .chain(self.front.due)
             .chain(self.stop.deadlines())

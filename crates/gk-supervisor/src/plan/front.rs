@@ -4,8 +4,10 @@ use super::action::Action;
 use super::backoff::Backoff;
 use super::event::ProcessEnd;
 use super::liveness::signs::Signs;
-use super::reload::doors::FRONT;
-use super::{Plan, worker::WorkerState};
+use super::{
+    Plan,
+    worker::{FRONT, WorkerState},
+};
 use gk_sys::signal::SIGKILL;
 use gk_wire::control::{FromFront, ToWorker, What};
 use gk_wire::log::Level;

@@ -3,7 +3,8 @@
 //!
 //! One reload runs at a time. Requests for further reloads are merged into one that follows.
 
-pub mod doors;
+mod doors;
+pub mod last_word;
 mod left_over;
 mod offer;
 

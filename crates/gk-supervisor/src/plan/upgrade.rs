@@ -4,8 +4,9 @@
 //! old                                                      new
 //!   upgrade ──▶ SpawnSuccessor ── sockets, lock ─────────▶   workers import; its front is not started yet
 //!   serves on, as before                                     a front that accepts connections, beside the old one
-//!   HandOver, answer to the client   ◀───────── Serving ──   TakeOver: pid file, socket files, control socket
+//!   HandOver                         ◀───────── Serving ──   TakeOver: pid file, socket files, control socket
 //!   ── Yours ───────────────────────────────────────────▶   READY for the service manager
+//!   accepts no more; answer to the client
 //!   service scripts end ── ServicesEnded ────────────────▶   its service scripts start
 //!   requests end; exit, or stay for its parent's sake
 //! ```

@@ -21,6 +21,9 @@ use gk_wire::control::ImportFailure;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+/// The front process among the doors to a worker, beside the numbers of workers that speak HTTP.
+pub const FRONT: u64 = 0;
+
 /// State of a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WorkerState {

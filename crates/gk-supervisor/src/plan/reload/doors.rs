@@ -5,7 +5,8 @@
 use super::super::Plan;
 use super::super::action::{Action, Notice};
 use super::super::front::FrontState;
-use super::super::worker::WorkerHandle;
+use super::super::worker::{FRONT, WorkerHandle};
+use super::last_word::LastWord;
 use gk_wire::control::What;
 use gk_wire::log::Level;
 use std::collections::BTreeSet;
@@ -13,32 +14,6 @@ use std::time::Duration;
 
 /// Longest wait.
 const LONGEST: Duration = Duration::from_secs(5);
-/// The front process among those who send requests, beside the numbers of workers that speak HTTP.
-pub(in crate::plan) const FRONT: u64 = 0;
-
-/// What is said when the doors of the old processes are shut.
-#[derive(Debug)]
-pub struct LastWord {
-    clients: Vec<u64>,
-    /// One sentence.
-    text: String,
-    /// The old workers.
-    old: BTreeSet<u64>,
-    /// The front is an old process, too.
-    front: bool,
-    deadline: Duration,
-}
-
-impl LastWord {
-    pub(in crate::plan) fn deadline(&self) -> Duration {
-        self.deadline
-    }
-
-    /// Time in which the supervisor did not run does not count.
-    pub(in crate::plan) fn forgive(&mut self, gap: Duration) {
-        self.deadline += gap;
-    }
-}
 
 impl Plan {
     /// Whether a reload runs, or waits for the last word.
