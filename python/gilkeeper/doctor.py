@@ -435,7 +435,7 @@ def main():
     faulthandler.enable()
     job = json.loads(sys.argv[1])
     facts = {"executable": sys.executable, "gil": gil(), "inherits_context": bool(getattr(sys.flags, "thread_inherit_context", False))}
-    tell("python", version="{}.{}.{}".format(*sys.version_info[:3]), free_threaded="t" in sys.abiflags, **facts)
+    tell("python", version=sys.version.split()[0].rstrip("+"), free_threaded="t" in sys.abiflags, **facts)
     if job["interpreter"] != "main":
         in_another(job)
     callbacks = trial(job, 1)

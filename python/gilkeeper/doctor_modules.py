@@ -65,7 +65,7 @@ def described(modules, kind, gil):
         declared = Declared(gil).of
     except Exception:
         declared = dict.fromkeys  # ctypes is missing in this build
-    standard = "CPython {}.{}.{}".format(*sys.version_info[:3]).split()
+    standard = ("CPython", sys.version.split()[0].rstrip("+"))
     modules = dict(modules)
     wanted = {os.path.realpath(path) for _, path in modules.values()}
     owner = owners({path for path in wanted if kind(path) == "installed"})

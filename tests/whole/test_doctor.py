@@ -60,6 +60,11 @@ def outcome(report: dict[str, Any], distribution: str, place: str) -> set[tuple[
     return {(one["outcome"], any(text in (one.get("error") or "") for text in known)) for one in found}
 
 
+def test_the_release_is_named_as_python_names_it(python: str, report: dict[str, Any]) -> None:
+    """Reported: of 3.15.0rc2 the doctor said 3.15.0."""
+    assert report["python"]["version"] == output(python, "-c", "import platform; print(platform.python_version())").rstrip("+")
+
+
 # Their makers publish no wheel for these builds, so pip cannot install them there: there is nothing to examine.
 WITHOUT_WHEEL = {"3.14t": ("orjson", "psycopg-binary"), "3.15": ("orjson",)}
 
