@@ -10,8 +10,10 @@ use std::collections::{HashMap, VecDeque};
 
 /// Measured requests that wait for the front's word: it comes when the last byte of the response is sent.
 const MEASURED: usize = 8192;
-/// Seconds that a request waits for its worker's figures.
-const PATIENCE: u8 = 2;
+/// Seconds that a request waits for its worker's figures: a request thread may wait for a CPU between its answer and them.
+const PATIENCE: u8 = 5;
+/// Most requests that wait for them; the oldest go without.
+const WAITING: usize = 8192;
 /// Most histograms that have exemplars.
 const HISTOGRAMS: usize = 1024;
 /// Difference in nanoseconds below which two times of arrival are one.
@@ -163,11 +165,13 @@ impl Traces {
     /// The requests that are complete.
     pub fn complete(&mut self) -> Vec<TracedRequest> {
         let mut complete = Vec::new();
-        for (span, age) in std::mem::take(&mut self.waiting) {
+        let surplus = self.waiting.len().saturating_sub(WAITING);
+        for (at, (span, age)) in std::mem::take(&mut self.waiting).into_iter().enumerate() {
             let start = (span.start * 1e9) as u64;
             let own = |measured: &&Measured| measured.request.finished.start.abs_diff(start) < SAME;
             let measured = self.measured.get(&span.request).filter(own).cloned();
-            if measured.is_none() && age < PATIENCE && !span.process_group.is_empty() {
+            let patient = at >= surplus && age < PATIENCE;
+            if measured.is_none() && patient && !span.process_group.is_empty() {
                 self.waiting.push((span, age + 1));
                 continue;
             }
@@ -264,12 +268,18 @@ mod tests {
             requests.iter().map(|one| (one.span.request, one.measured.is_some())).collect()
         };
         assert_eq!(numbers(traces.complete()), [(1, true), (3, false)]);
-        assert_eq!(numbers(traces.complete()), []);
+        for _ in 1..PATIENCE {
+            assert_eq!(numbers(traces.complete()), []);
+        }
         assert_eq!(numbers(traces.complete()), [(2, false)]);
         assert_eq!((traces.take_lost(), traces.take_lost()), (4, 0));
         traces.hear(vec![span(5, "site")], 0);
         assert_eq!(numbers(traces.complete()), []);
         assert_eq!(numbers(traces.take_waiting()), [(5, false)]);
+        // More than have room: the oldest goes without figures.
+        traces.hear((10..=10 + WAITING as u64).map(|number| span(number, "site")).collect(), 0);
+        assert_eq!(numbers(traces.complete()), [(10, false)]);
+        assert_eq!(traces.take_waiting().len(), WAITING);
         assert_eq!(numbers(traces.take_waiting()), []);
         let labels = [("process_group", "site".to_owned())];
         let found = traces.exemplars.of("gilkeeper_response_seconds", &labels).unwrap();
