@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 /// Bytes from the condition variable up to the second one.
 const SWITCH: usize = size_of::<libc::pthread_cond_t>() + size_of::<libc::pthread_mutex_t>();
 /// Longest time for the helper thread to get to its wait.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// CPython's numbers of the interpreters with a known GIL, and that GIL's condition variable; several may share one.
 static INTERPRETERS: Mutex<Vec<(i64, usize)>> = Mutex::new(Vec::new());
