@@ -187,6 +187,15 @@ fn what_cpython_3_15_makes_of_the_locale() {
         ("3.15", "lang=de_DE.ISO-8859-1 utf8-mode=off", ("X", ""), false),
         ("3.15", "lang=de_DE.ISO-8859-1", ("PYTHONUTF8", "0"), false),
         ("3.15", "lang=de_DE.ISO-8859-1", ("PYTHONUTF8", ""), true),
+        // Reported: nothing was said of these, which glibc takes for ISO-8859-1 and ISO-8859-15.
+        ("3.15", "lang=de_DE", ("X", ""), true),
+        ("3.15", "locale=de_DE@euro", ("X", ""), true),
+        ("3.15", "lang=de_DE utf8-mode=on", ("X", ""), false),
+        ("3.14", "lang=de_DE", ("X", ""), false),
+        ("3.15", "lang=de_DE.UTF-8@euro", ("X", ""), false),
+        ("3.15", "lang=C.UTF-8", ("X", ""), false),
+        ("3.15", "lang=POSIX", ("X", ""), false),
+        ("3.15", "lang=de_DE locale=C", ("X", ""), false),
     ];
     for (python, options, variable, is_said) in cases {
         let loaded = read_with(python, &format!("WSGIDaemonProcess a {options}\n"), &[variable]);
@@ -266,14 +275,22 @@ fn variables_with_which_cpython_does_not_start_are_refused() {
         ("PYTHON_CONTEXT_AWARE_WARNINGS", "2", from("3.14")),
         ("PYTHON_THREAD_INHERIT_CONTEXT", "yes", from("3.14")),
         ("PYTHON_THREAD_INHERIT_CONTEXT", "01", vec![]),
-        ("PYTHON_TLBC", "2", free),
+        ("PYTHON_TLBC", "2", free.clone()),
         ("PYTHON_LAZY_IMPORTS", "none", from("3.15")),
         ("PYTHON_LAZY_IMPORTS", "all", vec![]),
         ("PYTHON_PATHCONFIG_WARNINGS", "2", from("3.15")),
         ("PYTHONHOME", "/nonexistent", from("3.11")),
         ("PYTHONHOME", "relative", vec![]),
-        // A worker hears of it only where it has a right value.
-        ("PYTHON_GIL", "junk", vec![]),
+        // A build that has a GIL for good does not hear of it.
+        ("PYTHON_GIL", "2", free.clone()),
+        ("PYTHON_GIL", "01", free),
+        ("PYTHON_GIL", "0", vec![]),
+        ("PYTHON_GIL", "", vec![]),
+        ("PYTHONPROFILEIMPORTTIME", "3", from("3.14")),
+        ("PYTHONPROFILEIMPORTTIME", " -1", from("3.14")),
+        ("PYTHONPROFILEIMPORTTIME", "2", vec![]),
+        ("PYTHONPROFILEIMPORTTIME", "yes", vec![]),
+        ("PYTHONPROFILEIMPORTTIME", "99999999999", vec![]),
     ];
     for (name, value, refusing) in cases {
         for python in all {
@@ -310,6 +327,16 @@ fn a_variable_counts_where_it_reaches_a_worker() {
             usize::from(is_said),
             "{text} {variable:?}"
         );
+    }
+    // Reported: with a GIL the worker is given it, and ended with CPython's words only.
+    for (text, is_said) in [
+        ("WSGIDaemonProcess a\n", true),
+        ("WSGIDaemonProcess a\nWSGIFreeThreading On\n", false),
+        ("WSGIDaemonProcess a free-threading=required\n", false),
+        ("WSGIDaemonProcess a free-threading=off\nWSGIFreeThreading On\n", true),
+    ] {
+        let loaded = read_with("3.14t", text, &[("PYTHON_GIL", "x")]);
+        assert_eq!(told_of(&loaded, &["with which no Python"]).len(), usize::from(is_said), "{text}");
     }
     let elsewhere = read_with("3.14", "WSGIDaemonProcess a\n", &[home, ("PYTHONPLATLIBDIR", "libraries")]);
     assert_eq!(told_of(&elsewhere, &["with which no Python"]).len(), 0);

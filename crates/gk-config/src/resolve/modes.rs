@@ -196,6 +196,7 @@ fn variables(
             "PYTHONUTF8" => about.utf8_mode.is_none(),
             "PYTHONHASHSEED" => raw.python.hash_seed.is_none(),
             "PYTHONHOME" => own,
+            "PYTHON_GIL" => !group.free(),
             _ => true,
         };
         let value = |name: &str| surroundings.environment.get(name).filter(|_| reaches(name)).map(|v| &**v);
@@ -238,19 +239,28 @@ fn lazy_imports(groups: &[Group], raw: &Raw, journal: &mut Journal) {
 fn of_newest(group: &Group, environment: &BTreeMap<String, String>, journal: &mut Journal) {
     let word = group.word;
     let locale = group.group.locale.as_ref().or(group.group.lang.as_ref());
-    let other_charset = locale.and_then(|name| name.split_once('.')).is_some_and(|(_, charset)| {
-        let charset = charset.split('@').next().unwrap_or_default();
-        !charset.eq_ignore_ascii_case("utf-8") && !charset.eq_ignore_ascii_case("utf8")
-    });
     let is_said = group.group.utf8_mode.is_some()
         || environment.get("PYTHONUTF8").is_some_and(|value| !value.is_empty());
-    if let Some(name) = locale.filter(|_| other_charset && !is_said) {
+    let subject = locale.filter(|_| !is_said).and_then(|name| other_charset(name));
+    if let Some(subject) = subject {
         let message = format!(
-            "`{name}` does not reach `open()` and names of files in {}: CPython 3.15 is in UTF-8 mode where nothing else is said",
+            "{subject} does not reach `open()` and names of files in {}: CPython 3.15 is in UTF-8 mode where nothing else is said",
             names(&[group])
         );
         let hint = "add utf8-mode=off for the charset of the locale, or utf8-mode=on for UTF-8";
         journal.say(Complaint::warning(message).partly().at(word).hint(hint));
+    }
+}
+
+/// What of a locale UTF-8 mode keeps out: the beginning of a sentence. `None`: its charset is UTF-8, or it is C, where CPython takes UTF-8
+/// anyway. A name without a charset has the one that the system gives it: `de_DE` is ISO-8859-1 to glibc, `hi_IN` is UTF-8.
+fn other_charset(locale: &str) -> Option<String> {
+    let name = locale.split('@').next().unwrap_or_default();
+    match name.split_once('.') {
+        Some((_, charset)) => (!["utf-8", "utf8"].iter().any(|utf8| charset.eq_ignore_ascii_case(utf8)))
+            .then(|| format!("`{locale}`")),
+        None => (!matches!(name, "" | "C" | "POSIX"))
+            .then(|| format!("`{locale}` names no charset, and one of the system other than UTF-8")),
     }
 }
 

@@ -1,8 +1,8 @@
 //! Variables of the environment with which CPython ends at its start: every worker would end like that, with CPython's words only.
 //!
 //! One row for each variable whose value CPython 3.11 to 3.15 refuses. Two are left out, because only that Python can tell:
-//! `PYTHONIOENCODING` (which codecs it has) and `PYTHONPLATLIBDIR` (where its library lies). `PYTHON_GIL` reaches a worker only where
-//! its value is right.
+//! `PYTHONIOENCODING` (which codecs it has) and `PYTHONPLATLIBDIR` (where its library lies). `PYTHON_GIL` reaches a worker only on a
+//! free-threaded build, and one without a GIL only where it is 0.
 
 use super::PythonBuild;
 use crate::source::Source;
@@ -48,6 +48,16 @@ const VARIABLES: &[Variable] = &[
         |_| "default or a whole number from 1 on",
     ),
     row("PYTHON_FROZEN_MODULES", 13, |text, _| matches!(text, "on" | "off"), |_| "on or off"),
+    row("PYTHON_GIL", 13, |text, _| matches!(text, "0" | "1"), |_| BIT)
+        .instead("WSGIFreeThreading")
+        .free_threaded(),
+    // What is no number means 1.
+    row(
+        "PYTHONPROFILEIMPORTTIME",
+        14,
+        |text, _| number(text).is_none_or(|n| (0..=2).contains(&n) || i32::try_from(n).is_err()),
+        |_| "0, 1 or 2 where it is a number",
+    ),
     row("PYTHON_CONTEXT_AWARE_WARNINGS", 14, bit, |_| BIT),
     row("PYTHON_THREAD_INHERIT_CONTEXT", 14, bit, |_| BIT),
     row("PYTHON_TLBC", 14, bit, |_| BIT).free_threaded(),
