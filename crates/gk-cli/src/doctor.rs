@@ -24,6 +24,7 @@ use crate::surroundings::Disk;
 use crate::surroundings::application::{self, NamedApplication};
 use crate::{Failure, print};
 use clap::ArgMatches;
+use clap::parser::ValueSource;
 use event::Trial;
 use gk_config::{Surroundings, express, python_variables};
 use gk_supervisor::PythonRuntime;
@@ -42,8 +43,7 @@ use verdict::Examination;
 
 pub fn run(given: &ArgMatches, runtime: PythonRuntime) -> Result<i32, Failure> {
     if let Some(package) = given.get_one::<String>("explain") {
-        print(&explained::explained(package).map_err(Failure::Input)?);
-        return Ok(0);
+        return explain(package, given);
     }
     let patient = ExaminedApplication::new(given, &runtime)?;
     let impossible = impossible(patient.build);
@@ -96,6 +96,22 @@ pub fn run(given: &ArgMatches, runtime: PythonRuntime) -> Result<i32, Failure> {
     }
     debug_assert!(report.modes.iter().all(|m| !m.asked || !report.safe || m.verdict == Verdict::Safe));
     Ok(i32::from(!report.safe))
+}
+
+/// What was tried of a package: nothing is imported, so no option about an import fits.
+fn explain(package: &str, given: &ArgMatches) -> Result<i32, Failure> {
+    let is_given = |id: &&str| given.value_source(id) == Some(ValueSource::CommandLine);
+    let mut unfit = given.ids().map(clap::Id::as_str).filter(|id| !matches!(*id, "explain" | "format"));
+    if let Some(option) = unfit.find(is_given) {
+        let text = format!("--explain only prints what was tried of a package; leave out --{option}");
+        return Err(Failure::Input(text));
+    }
+    let explained = explained::explained(package).map_err(Failure::Input)?;
+    match given.get_one::<String>("format").map(String::as_str) {
+        Some("json") => print(&format!("{:#}", explained.json())),
+        _ => print(&explained.text()),
+    }
+    Ok(0)
 }
 
 /// Whether the threads of a Python inherit context variables.

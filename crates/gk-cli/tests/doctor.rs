@@ -436,8 +436,13 @@ fn bad_input_is_one_sentence() {
     };
     let output = explain(&["--explain", "lxml"]);
     assert!(output.status.success() && text(&output.stdout).starts_with("lxml in each kind"), "{output:?}");
-    for (more, wanted) in [(&["--explain", "no-such"][..], "is none of the"), (&[], "name the application: ")]
-    {
+    let json = explain(&["--explain", "lxml", "--format", "json"]).stdout;
+    assert_eq!(serde_json::from_slice::<Value>(&json).unwrap()["package"], "lxml");
+    for (more, wanted) in [
+        (&["--explain", "no-such"][..], "is none of the"),
+        (&["--time-limit", "x", "--explain", "lxml"], "leave out --time-limit"),
+        (&[], "name the application: "),
+    ] {
         let output = explain(more);
         let said = text(&output.stderr);
         assert!(output.status.code() == Some(2) && said.contains(wanted), "{said}");
