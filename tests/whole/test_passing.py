@@ -110,6 +110,9 @@ def test_kept_connections_outlive_a_reload(
         (server.root / "app/wsgi.py").write_text(APPLICATION.replace("first", release))
         told = server.tell("reload")
         assert told.returncode == 0, told.stderr
+        # A new process serves, so the others know of its room: without it a leaving one would end a connection with its response.
+        with server.connect() as fresh:
+            assert ask(fresh)[1] == release
         for connection in kept:
             # Its old process may not have heard yet that it is to leave.
             until(lambda connection=connection: ask(connection)[1] == release, "a new process has the connection")

