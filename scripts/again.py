@@ -18,14 +18,15 @@ MOST = 9
 
 
 def failed_cases(ring: Ring, text: str) -> list[str]:
-    """The cases that a ring's output names as failed: pytest's ids, or nextest's `BINARY TEST`."""
+    """The cases that a ring's output names as failed: pytest's ids, as often as they count, or nextest's `BINARY TEST`."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", text)
     if "nextest" in ring.command:
         found = re.findall(r"^\s+(?:FAIL|TIMEOUT|SIG[A-Z]+)\s+\[[^\]]*\]\s+(?:\([^)]*\)\s+)?(\S+ \S+)$", text, re.M)
     else:
         # A case that ran a pytest itself may have printed its summary above.
         summary = text[max(text.rfind("short test summary info"), 0) :]
-        found = [name.split(" - ")[0] for name in re.findall(r"^FAILED (\S+?::.+)$", summary, re.M)]
+        # One that fails and whose end fails, too, has two lines, and counts twice.
+        return [name.split(" - ")[0] for name in re.findall(r"^(?:FAILED|ERROR) (\S+?::.+)$", summary, re.M)]
     return list(dict.fromkeys(found))
 
 
@@ -41,8 +42,9 @@ def command_for(ring: Ring, cases: list[str]) -> list[str]:
 def asked_again(rings: list[Ring], results: dict[str, Result], counts: dict[str, Counts], logs: Path) -> list[str]:
     """Runs the failed cases once more, if they are few, and names those that pass; `counts` has them as passed then."""
     failed = [ring for ring in rings if counts[ring.name].failed]
-    cases = {ring.name: failed_cases(ring, results[ring.name].text()) for ring in failed}
-    have_names = all(len(cases[ring.name]) == counts[ring.name].failed for ring in failed)
+    named = {ring.name: failed_cases(ring, results[ring.name].text()) for ring in failed}
+    have_names = all(len(named[ring.name]) == counts[ring.name].failed for ring in failed)
+    cases = {ring: list(dict.fromkeys(names)) for ring, names in named.items()}
     if not have_names or sum(counts[ring.name].failed for ring in failed) > MOST:
         return []
     passed = []

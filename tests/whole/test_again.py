@@ -21,8 +21,16 @@ import pytest
 SEEN = Path(__file__).with_name("seen")
 INNER = "=== short test summary info ===\\nFAILED test_it.py::test_inner - KeyError\\n1 failed in 4.06s\\n"
 
+# The end of the first case fails as well.
+@pytest.fixture
+def with_end():
+    before = SEEN.exists()
+    SEEN.touch()
+    yield
+    assert before
+
 @pytest.mark.parametrize("word", ["a word", "b"])
-def test_fails_once(word):
+def test_fails_once(word, with_end):
     mark = SEEN.with_name(f"seen {word}")
     before = mark.exists()
     mark.touch()
@@ -43,12 +51,17 @@ def ring_of(folder: Path, broken: int) -> Ring:
     return Ring("it", [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"], folder)
 
 
-@pytest.mark.parametrize(("broken", "passed", "failed"), [(0, 4, 0), (1, 1, 3)])
-def test_what_fails_alone_too_has_failed(tmp_path: Path, broken: int, passed: int, failed: int) -> None:
+@pytest.mark.parametrize("ci", ["true", None])
+@pytest.mark.parametrize(("broken", "passed", "failed"), [(0, 4, 0), (1, 1, 4)])
+def test_what_fails_alone_too_has_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: int, passed: int, failed: int, ci: str | None
+) -> None:
+    # Under it pytest's summary holds whole messages.
+    monkeypatch.setenv("CI", ci) if ci else monkeypatch.delenv("CI", raising=False)
     ring = ring_of(tmp_path, broken)
     results = SideBySide([ring], tmp_path / "logs", 1, lambda result: None).run()
     counts = {"it": counts_of(ring, results["it"])}
-    assert (counts["it"].passed, counts["it"].failed) == (2 - broken, 2 + broken)
+    assert (counts["it"].passed, counts["it"].failed) == (2 - broken, 3 + broken)
     named = asked_again([ring], results, counts, tmp_path / "logs")
     assert named == ([] if broken else ["it test_it.py::test_fails_once[a word]", "it test_it.py::test_fails_once[b]"])
     assert (counts["it"].passed, counts["it"].failed) == (passed, failed)
@@ -59,7 +72,7 @@ def test_many_failures_are_no_accident(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(CASES.replace('["a word", "b"]', f"range({MOST})"))
     results = SideBySide([ring], tmp_path / "logs", 1, lambda result: None).run()
     counts = {"it": counts_of(ring, results["it"])}
-    assert asked_again([ring], results, counts, tmp_path / "logs") == [] and counts["it"].failed == MOST + 1
+    assert asked_again([ring], results, counts, tmp_path / "logs") == [] and counts["it"].failed == MOST + 2
 
 
 def test_failures_of_rust_tests_are_read() -> None:
