@@ -99,10 +99,10 @@ def serve(network: Network, name: str, arguments: list[str], folder: Path) -> Pa
     return Part(name, command, folder, environment(state(folder / name)), SITE)
 
 
-def asked(url: str, headers: dict[str, str] | None = None) -> tuple[int, str]:
-    """Status and body; 0 where nobody answers."""
+def asked(url: str, headers: dict[str, str] | None = None, patience: float = 20) -> tuple[int, str]:
+    """Status and body; 0 where nobody answers, with why."""
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, headers=headers or {}), timeout=20) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers or {}), timeout=patience) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         with error:

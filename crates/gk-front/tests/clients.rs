@@ -315,8 +315,8 @@ fn a_connection_that_waits_for_a_place_while_the_front_leaves_is_served() {
     busy.get("/busy");
     let held = worker.request().id();
     let mut waits = front.client();
-    // Each answer is one more turn of the front, in which it accepts.
-    (0..3).for_each(|_| front.until(|status| status.connections == 1));
+    support::eventually(|| waits.is_accepted());
+    front.until(|status| status.connections == 1);
     front.say(&ToFront::HandedOver);
     front.say(&ToFront::Stop { timeout: 20.0 });
     while front.hear_any() != FromFront::AcceptsNoMore {}

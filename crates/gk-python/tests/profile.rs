@@ -132,26 +132,34 @@ fn check(kind: Gil, function: &'static str) {
             let own = (kind == Gil::Own).then(|| states.create(&main, Gil::Own).unwrap());
             let here = own.clone().unwrap_or_else(|| main.clone());
             let (stacks, samples) = sampled_with_times(states, &here, function);
-            let mut sums: BTreeMap<String, u64> = BTreeMap::new();
+            let mut sums: BTreeMap<&str, u64> = BTreeMap::new();
+            // Time that may belong to another function than its sample: that of the first sample of each, of those between which a whole
+            // call has room, and of the end, which has no sample. On a busy machine the kernel takes some tens of samples in all.
+            let (mut unsure, mut last) = (samples.iter().map(|sample| sample.nanos).max().unwrap(), "else");
             for (stack, sample) in stacks.iter().zip(&samples) {
                 let names = functions(stack);
                 let split = names.iter().find(|name| matches!(**name, "heavy" | "light")).copied();
                 let key = split.unwrap_or(if sample.attached { "else" } else { "outside" });
-                *sums.entry(key.to_owned()).or_default() += sample.nanos;
+                *sums.entry(key).or_default() += sample.nanos;
+                if key != last || sample.nanos > 100_000_000 {
+                    unsure += sample.nanos;
+                }
+                last = key;
                 assert_eq!(sample.work, 7);
                 if split.is_some() {
                     assert!(sample.whole, "{names:?}");
                     assert_eq!(names[..2], [function, "both"][..], "{names:?}");
                 }
             }
-            println!("{} samples: {sums:?}", samples.len());
-            let of = |name: &str| sums.get(name).copied().unwrap_or(0) as f64;
-            let share = of("heavy") / (of("heavy") + of("light"));
-            println!("heavy: {share:.3}");
-            assert!((share - 0.75).abs() <= 0.05 * 0.75, "{share}");
-            // 2 s of CPU time, and what the test uses besides.
-            let both = (of("heavy") + of("light")) / 1e9;
-            assert!((1.9..2.3).contains(&both), "{both}");
+            println!("{} samples: {sums:?}, {unsure} unsure", samples.len());
+            let unsure = unsure as f64 / 1e9;
+            for (name, seconds) in [("heavy", 4.0 * 0.3729), ("light", 4.0 * 0.1243)] {
+                let sampled = sums.get(name).copied().unwrap_or(0) as f64 / 1e9;
+                assert!(
+                    (sampled - seconds).abs() <= 0.02 * seconds + unsure,
+                    "{name}: {sampled} s, {unsure} s unsure"
+                );
+            }
             drop(here);
             if let Some(own) = own {
                 states.end(&main, own).unwrap();

@@ -41,6 +41,18 @@ impl Client {
         stream.set_nodelay(true).unwrap();
         Self::on(stream)
     }
+
+    /// Whether the server has taken the connection from the kernel's queue: until then its end belongs to no file. IPv4 on this machine.
+    pub fn is_accepted(&self) -> bool {
+        let hex = |address: SocketAddr| match address {
+            SocketAddr::V4(it) => format!("{:08X}:{:04X}", u32::from_ne_bytes(it.ip().octets()), it.port()),
+            SocketAddr::V6(_) => panic!("not in this table"),
+        };
+        let ends = [self.stream.peer_addr(), self.stream.local_addr()].map(|end| hex(end.unwrap()));
+        let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+        let mut rows = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        rows.any(|row| row[1] == ends[0] && row[2] == ends[1] && row[9] != "0")
+    }
 }
 
 impl<S: Read + Write> Client<S> {
