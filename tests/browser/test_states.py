@@ -232,7 +232,7 @@ def test_ten_stuck_threads_are_ten_in_the_chart(chromium: Any) -> None:
             since = harness.until(flying, "ten requests are in flight", 20)
             # The figures of the two processes need not be of the same instant: each second is right within what a busy machine delays them.
             first = harness.until(lambda: next((t for t, sum in sums(page) if sum > 9), None), "the chart is at 10", 20)
-            assert first - since <= 2.0, first - since
+            assert first - since <= 4.0, first - since
             harness.until(lambda: sums(page)[-1][0] - since >= 3.0, "three seconds have passed", 20)
             assert all(sum > 9 for t, sum in sums(page) if t >= first), sums(page)
         harness.until(lambda: sums(page)[-1][1] < 0.1, "the threads are free", 20)
