@@ -33,6 +33,22 @@ fn the_embedded_process_is_the_first_group() {
     }
 }
 
+/// Found by hand: three threads became fifteen, and nobody was told.
+#[test]
+fn options_of_an_earlier_embedded_line_are_told_as_lost() {
+    let second = "GilkeeperEmbedded On threads=3\nGilkeeperEmbedded";
+    for (text, told) in [
+        (format!("{second} On processes=2\n"), true),
+        (format!("{second} On\n"), true),
+        (format!("{second} Off\n"), false),
+        (format!("GilkeeperEmbedded On\n{}\n", second.lines().next().unwrap()), false),
+    ] {
+        let said = read(&text).diagnostics;
+        let lines: Vec<_> = said.iter().map(|d| (d.severity, d.line)).collect();
+        assert_eq!(lines == [(Severity::Warning, 2)], told, "{text}{said:#?}");
+    }
+}
+
 #[test]
 fn embedded_mode_is_asked_for() {
     let words = "StartServers 3\nThreadsPerChild 7\nMaxRequestsPerChild 1000\n";

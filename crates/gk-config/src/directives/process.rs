@@ -86,6 +86,10 @@ fn embedded(scope: &mut Scope, words: &[Word]) -> Applied {
         return Err(Complaint::error(message).at(word).hint("write them behind WSGIDaemonProcess"));
     }
     scope.raw.lazy_words.remove("");
+    if on && scope.raw.embedded.options.is_some() {
+        let message = "this GilkeeperEmbedded replaces an earlier one, whose options do not hold any more";
+        scope.say(Complaint::warning(message).at(&words[0]).hint("write all options behind one of them"));
+    }
     scope.raw.embedded.options = match options {
         [] => None,
         _ => Some((daemon_process::options(scope, options)?, options.to_vec())),
