@@ -60,15 +60,23 @@ def numpy() -> str:
     return subprocess.check_output([python, "-c", question], text=True).strip()
 
 
+def tune_with_numpy(budget: int) -> dict[str, Any]:
+    arguments = ("--path", "/numpy", "--connections", "8", "--python-path", numpy())
+    return tune(*arguments, budget=budget, environment={"KINDS_NUMPY": "1"})
+
+
 @pytest.mark.alone("a search by measurements")
 def test_what_the_doctor_rejects_is_never_tried() -> None:
-    arguments = ("--path", "/numpy", "--connections", "8", "--python-path", numpy())
-    found = tune(*arguments, budget=20, environment={"KINDS_NUMPY": "1"})
+    found = tune_with_numpy(20)
     assert "own-gil" in found["rejected_modes"] and "numpy" in found["rejected_modes"]["own-gil"].lower()
     assert not any("own GIL" in name for name in found["tried"]), found["tried"]
     assert found["recommended"]["config"]["gil"] == "shared"
-    if SEVERAL:
-        assert found["recommended"]["config"]["processes"] > 1
+
+
+@pytest.mark.speed("a search by measurements")
+@pytest.mark.skipif(not SEVERAL, reason="needs two cores")
+def test_what_is_not_safe_with_its_own_gil_wants_processes() -> None:
+    assert tune_with_numpy(40)["recommended"]["config"]["processes"] > 1
 
 
 def test_what_cannot_be_tuned_is_a_sentence(tmp_path: Path) -> None:
