@@ -182,6 +182,40 @@ def test_a_server_may_accept_connections_in_other_processes(gilkeeper: Start, ap
     assert groups == ({"site", "fronts"} if "Fronts" in after else {"site"})
 
 
+# One thread, and more requests than its graceful-timeout and shutdown-timeout together have room for.
+QUEUED = """
+{arrangement}
+WSGIDaemonProcess site processes=1 threads=1 graceful-timeout=2 shutdown-timeout=1
+WSGIScriptAlias / ${{APP}}/wsgi.py process-group=site application-group=%{{GLOBAL}}
+"""
+SLOW = APPLICATION.replace("    start_response", "    time.sleep(0.5)\n    start_response")
+
+
+@pytest.mark.parametrize(
+    ("arrangement", "command"),
+    [("", "upgrade"), *((line, command) for line in ("GilkeeperEmbedded On", "GilkeeperFronts 2") for command in ("reload", "upgrade"))],
+    ids=["daemon-upgrade", "embedded-reload", "embedded-upgrade", "fronts-reload", "fronts-upgrade"],
+)
+def test_requests_that_wait_for_a_thread_have_their_graceful_timeout_when_they_get_one(
+    gilkeeper: Start, app: Path, arrangement: str, command: str
+) -> None:
+    """Reported: nineteen of twenty-four that waited were closed without an answer, although a new server or process stood beside."""
+    (app / "wsgi.py").write_text(SLOW)
+    server = gilkeeper([app], QUEUED.format(arrangement=arrangement))
+    old, number = server.status()["workers"][0]["pid"], 10
+    told: list[int] = []
+    clients = [threading.Thread(target=lambda: told.append(client.ask(server.port, "/", timeout=60).status)) for _ in range(number)]
+    for one in clients:
+        one.start()
+    until(lambda: sum(server.status()["front"]["queued"].values()) >= number - 4, "they wait", 20)
+    done = server.tell(command)
+    assert done.returncode == 0, done.stderr
+    for one in clients:
+        one.join()
+    assert told == [200] * number
+    until(lambda: old not in server.pids(), "the old process has ended", 20)
+
+
 DIGEST = """
 WSGIDaemonProcess site threads=2
 WSGIScriptAlias / ${APP}/wsgi.py process-group=site application-group=%{GLOBAL}

@@ -164,6 +164,11 @@ pub enum FromFront {
     },
     /// After `ToFront::Stop`: it accepts no more connections, and takes none from other processes.
     AcceptsNoMore,
+    /// After `ToFront::Stop`, where other processes serve on: requests that waited have begun, and the end may take that long from now.
+    EndsWithin {
+        /// The time.
+        seconds: f64,
+    },
     /// The front sent `Drain` to this worker: its last request has ended.
     Drained {
         /// The worker.
@@ -353,6 +358,11 @@ pub enum FromWorker {
     },
     /// From a worker that speaks HTTP itself, after `ToWorker::Leave`: it accepts no more connections, and takes none from other processes.
     AcceptsNoMore,
+    /// The same: its front's `FromFront::EndsWithin`.
+    EndsWithin {
+        /// The time.
+        seconds: f64,
+    },
     /// The same: its front gives no more requests to that worker of another process group.
     GivesNoMore {
         /// The other worker.

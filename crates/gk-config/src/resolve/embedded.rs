@@ -93,7 +93,7 @@ fn add_fronts(raw: &mut Raw, surroundings: &Surroundings, journal: &mut Journal)
         journal.say(Complaint::error(message).at(declared).hint("choose another name"));
     }
     // Those who have its connections may take as long as the requests on them.
-    let longest = raw.groups.iter().map(|(group, _)| group.stop_timeout());
+    let longest = raw.groups.iter().map(|(group, _)| group.graceful_timeout());
     let longest = longest.reduce(|a, b| if a > 0.0 && b > 0.0 { a.max(b) } else { 0.0 });
     let group = ProcessGroup {
         processes: number,

@@ -59,7 +59,7 @@ impl Control {
                 let why = if front.embedded.get() { NO_MAIN_THREAD } else { NO_SUPERVISOR };
                 crate::note(Level::Crit, None, why);
                 drain::begin(front);
-                drain::end(front, Duration::from_secs(5)).await;
+                drain::end(front, Duration::from_secs(5), |_| {}).await;
                 return;
             };
             match message {
@@ -71,7 +71,10 @@ impl Control {
                         front.tell(&ToAdmin::Leaving { worker: *worker, reason: "shutdown_signal".into() });
                     }
                     drain::begin(front);
-                    let mut end = std::pin::pin!(drain::end(front, timeout));
+                    let longer = |time: Duration| {
+                        self.send(&FromFront::EndsWithin { seconds: time.as_secs_f64() });
+                    };
+                    let mut end = std::pin::pin!(drain::end(front, timeout, longer));
                     let mut closed = std::pin::pin!(drain::closed(front));
                     let mut told = false;
                     loop {

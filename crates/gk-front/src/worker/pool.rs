@@ -57,6 +57,8 @@ pub struct Pool {
     /// Somebody waits for `room_came`.
     room_awaited: Cell<bool>,
     room_came: Notify,
+    /// When a worker got the last request, in milliseconds of the coarse clock.
+    given: Cell<u64>,
 }
 
 /// A request that waits in the queue.
@@ -124,6 +126,7 @@ impl Pool {
             given_up: Repeated::default(),
             room_awaited: Cell::new(false),
             room_came: Notify::new(),
+            given: Cell::new(0),
         })
     }
 
@@ -173,6 +176,11 @@ impl Pool {
         self.clock.coarse()
     }
 
+    /// When a worker got the last request, in milliseconds of the coarse clock; 0: none did.
+    pub fn last_given(&self) -> u64 {
+        self.given.get()
+    }
+
     /// Requests in the queue.
     pub fn queued(&self) -> usize {
         self.dispatcher.borrow().queued()
@@ -209,6 +217,7 @@ impl Pool {
             return None;
         }
         let link = self.dispatcher.borrow().try_reserve(again, now)?;
+        self.given.set(self.now());
         Some(Permit { link: Some(link) })
     }
 
@@ -251,6 +260,7 @@ impl Pool {
             let (barred, last) = (|client| bar.holds_off(client), |client| bar.puts_last(client));
             let grant = self.dispatcher.borrow_mut().next_grant(self.clock.micros(), barred, last);
             let Some((waiting, link)) = grant else { return };
+            self.given.set(self.now());
             waiting.settle(WaitState::Granted(link));
         }
         if self.room_awaited.get() && self.has_room() {

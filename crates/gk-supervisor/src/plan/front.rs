@@ -182,6 +182,7 @@ impl Plan {
             }
             FromFront::GivesNoMore { worker } => self.door_shut(FRONT, worker),
             FromFront::AcceptsNoMore => self.front.accepts_no_more = true,
+            FromFront::EndsWithin { seconds } => self.front_ends_within(seconds, now),
             FromFront::Drained { worker } => {
                 self.log(Level::Debug, format!("the front gives nothing more to worker {worker}"));
             }

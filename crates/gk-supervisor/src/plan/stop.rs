@@ -10,6 +10,9 @@
 //!
 //! In embedded mode (`embedded.rs`) the workers finish the requests, and the front, which has none, is stopped after them.
 //!
+//! Where another server has taken over, requests that wait in the front have that time from when a worker gets them, and the front says
+//! how much longer it may take (`EndsWithin`).
+//!
 //! So the longest stop is the longest `graceful-timeout` and the longest `shutdown-timeout` together.
 
 mod embedded;
@@ -244,8 +247,10 @@ impl Plan {
         };
         match urgency {
             Urgency::Graceful => {
-                let requests =
-                    self.longest_window().map_or("any time".to_owned(), |w| format!("{} s", w.as_secs_f64()));
+                let each = if self.has_handed_over() { " each" } else { "" };
+                let requests = self
+                    .longest_window()
+                    .map_or("any time".to_owned(), |w| format!("{} s{each}", w.as_secs_f64()));
                 format!(
                     "{begin}: running requests have {requests} (graceful-timeout), then {end}; a second signal cuts them off"
                 )
@@ -277,10 +282,12 @@ impl Plan {
         self.raise(Urgency::Graceful, now);
     }
 
-    /// The longest time that requests of a group have; `None`: without bound.
+    /// The longest time that requests of a group have; `None`: without bound. Where another server has taken over nobody waits for this one.
     fn longest_window(&self) -> Option<Duration> {
-        let serving = self.groups.iter().filter(|g| !g.spec.service());
-        let windows = serving.map(|g| g.spec.stop_timeout());
+        let replaced = self.has_handed_over();
+        let serving = self.groups.iter().filter(|g| !g.spec.service() && !g.spec.is_front());
+        let windows =
+            serving.map(|g| if replaced { g.spec.graceful_timeout() } else { g.spec.stop_timeout() });
         windows.map(|w| (w > 0.0).then(|| seconds(w))).try_fold(Duration::ZERO, |most, w| Some(most.max(w?)))
     }
 
@@ -301,6 +308,26 @@ impl Plan {
         self.front.deadline = window.map(|window| now + window + SLACK);
         let timeout = window.unwrap_or(WITHOUT_BOUND).as_secs_f64();
         self.out.push(Action::ToFront(ToFront::Stop { timeout }));
+    }
+
+    /// Requests that waited in the front have begun since another server took over.
+    pub(super) fn front_ends_within(&mut self, left: f64, now: Duration) {
+        let until = now + seconds(left);
+        if let Some(deadline) =
+            self.front.deadline.as_mut().filter(|_| self.front.state == FrontState::Stopping)
+        {
+            *deadline = (*deadline).max(until + SLACK);
+        }
+        self.workers_stay(until);
+    }
+
+    /// Workers stop after requests that have begun since another server took over.
+    fn workers_stay(&mut self, until: Duration) {
+        if self.has_handed_over()
+            && let Some(due) = &mut self.stop.due
+        {
+            *due = (*due).max(until);
+        }
     }
 
     /// The front is gone: no more requests can arrive.

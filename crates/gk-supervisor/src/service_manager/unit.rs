@@ -152,7 +152,9 @@ fn times(out: &mut Lines, site: &Site) {
     let start = most(&|group| Some(if group.startup_timeout > 0.0 { group.startup_timeout } else { IMPORT }));
     out.line("TimeoutStartSec", &whole(start.unwrap_or(IMPORT) + START));
     let bounded = |value: f64| (value > 0.0).then_some(value);
-    let graceful = most(&|group| if group.service() { Some(0.0) } else { bounded(group.stop_timeout()) });
+    let graceful = most(&|group| {
+        if group.service() || group.is_front() { Some(0.0) } else { bounded(group.stop_timeout()) }
+    });
     let shutdown = most(&|group| bounded(group.shutdown_timeout));
     let stop = graceful.zip(shutdown).map(|(graceful, shutdown)| whole(graceful + shutdown + STOP));
     out.line("TimeoutStopSec", &stop.unwrap_or_else(|| "infinity".to_owned()));

@@ -16,6 +16,7 @@ use gk_wire::control::{FromFront, FromWorker, LinkFault, ToFront};
 use gk_wire::log::Level;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
 
 impl Worker {
     /// Starts the front's work, or tells it the certificates if it is at work: the link to a new front process brings them, too.
@@ -72,12 +73,21 @@ impl Worker {
                 FromFront::Certificates { refused: Some(why), .. } => {
                     plain(Level::Error, "front", None, &format!("the certificates before stay: {why}"));
                 }
+                FromFront::EndsWithin { seconds } => self.ends_within(seconds),
                 message => self.pass_on(message),
             }
         }
         let ended = self.embedded.as_ref().is_some_and(EmbeddedFront::has_ended);
         if ended && !self.is_front_stopping() {
             self.die();
+        }
+    }
+
+    /// Requests that waited in the front of this worker have begun since it leaves.
+    fn ends_within(&mut self, seconds: f64) {
+        if let Some((_, Some(deadline))) = &mut self.leaving {
+            *deadline = (*deadline).max(Instant::now() + Duration::from_secs_f64(seconds));
+            self.tell(&FromWorker::EndsWithin { seconds });
         }
     }
 

@@ -30,4 +30,23 @@ impl Plan {
             reload.wait_until(deadline);
         }
     }
+
+    /// Why a worker that starts is late.
+    pub(in crate::plan) fn not_ready(&self, worker: u64, name: &str) -> String {
+        let handle = self.workers.get(&worker);
+        let starved = handle.map(|h| h.starved).unwrap_or_default();
+        let limit = handle.and_then(|h| h.deadline?.checked_sub(h.started + starved)).unwrap_or_default();
+        if handle.is_some_and(|h| h.front) {
+            return format!("{name} was not ready within {} s", limit.as_secs_f64());
+        }
+        let aside = match starved.as_secs() {
+            0 => String::new(),
+            s => format!(", beside {s} s in which it waited for a CPU, as this machine has too much to do"),
+        };
+        format!(
+            "{name} was not ready within {} s (startup-timeout){aside}; the error log shows before this where its import was. Raise \
+             startup-timeout= if the import needs longer",
+            limit.as_secs_f64()
+        )
+    }
 }

@@ -2,10 +2,10 @@
 //! first, each when its own connections have ended; the front is stopped when they are gone, and then the workers of other process groups,
 //! which had requests from them.
 
-use super::super::Plan;
 use super::super::action::Action;
 use super::super::front::FrontState;
 use super::super::worker::{WorkerHandle, WorkerState};
+use super::super::{Plan, seconds};
 use gk_wire::control::ToWorker;
 use std::time::Duration;
 
@@ -35,6 +35,16 @@ impl Plan {
             let message = ToWorker::Leave { reason: reason.to_owned(), timeout };
             self.out.push(Action::ToWorker { worker, message });
         }
+    }
+
+    /// Requests that waited in a worker have begun since it leaves, as another one has taken its place.
+    pub(in crate::plan) fn leaves_within(&mut self, worker: u64, left: f64, now: Duration) {
+        let until = now + seconds(left);
+        let leaving = self.workers.get_mut(&worker).filter(|handle| handle.state == WorkerState::Leaving);
+        if let Some(deadline) = leaving.and_then(|handle| handle.deadline.as_mut()) {
+            *deadline = (*deadline).max(until + SLACK);
+        }
+        self.workers_stay(until);
     }
 
     /// Stops the front once the last worker with clients is gone.
