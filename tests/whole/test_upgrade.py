@@ -228,6 +228,20 @@ WSGIScriptAlias / ${APP}/wsgi.py process-group=site application-group=%{GLOBAL}
 """
 
 
+@pytest.mark.parametrize("more", [[], ["--embedded"], ["--fronts", "2"]], ids=["daemon", "embedded", "fronts"])
+def test_a_server_that_drains_is_replaced_by_one_that_drains(gilkeeper: Start, app: Path, more: list[str]) -> None:
+    """Reported: load balancers sent requests again."""
+    server = gilkeeper([app], arguments=[*OPTIONS, *more], admin=harness.free_port())
+    assert server.tell("drain", "--wait", "0").returncode == 0
+    old = server.status()["pid"]
+    assert server.tell("upgrade").returncode == 0
+    assert server.status()["pid"] != old and server.status()["draining"]
+    ready = client.ask(server.admin or 0, "/readyz")
+    assert ready.status == 503 and "drain" in ready.body.decode(), ready.body
+    assert server.tell("drain", "--undo").returncode == 0
+    until(lambda: client.ask(server.admin or 0, "/readyz").status == 200, "the new server is ready", 20)
+
+
 def md5(*parts: str) -> str:
     return hashlib.md5(":".join(parts).encode()).hexdigest()
 

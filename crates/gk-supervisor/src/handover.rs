@@ -40,6 +40,8 @@ pub struct Handover {
     pub ticket_keys: Vec<TicketKey>,
     /// The secret of the predecessor's fronts; empty: it did not pass it on.
     pub secret: Vec<u8>,
+    /// The predecessor drains.
+    pub draining: bool,
 }
 
 impl Handover {
@@ -132,7 +134,7 @@ impl Estate {
         };
         let socket = descriptors::inherited(SOCKET_FD).map_err(|e| broken(e.to_string()))?;
         let (mut root, mut sockets, mut buffer) = (Vec::new(), Vec::new(), vec![0; MAX_PACKET]);
-        let (keeper, ticket_keys, secret) = loop {
+        let (keeper, ticket_keys, secret, draining) = loop {
             let got = descriptors::receive(&socket, &mut buffer, true).map_err(|e| broken(e.to_string()))?;
             if got.bytes == 0 {
                 return Err(broken("it has ended".into()));
@@ -145,13 +147,10 @@ impl Estate {
             match message {
                 ToSuccessor::Root => root = got.fds,
                 ToSuccessor::Listener { purpose, file } => sockets.extend(offered(purpose, file, got.fds)),
-                ToSuccessor::Complete { kept: false, ticket_keys, secret } => {
-                    break (None, ticket_keys, secret);
-                }
-                // One before the predecessor, or the predecessor itself.
-                ToSuccessor::Complete { kept: true, ticket_keys, secret } => {
-                    let keeper = got.fds.into_iter().next().map_or_else(|| socket.try_clone(), Ok);
-                    break (Some(keeper), ticket_keys, secret);
+                ToSuccessor::Complete { kept, ticket_keys, secret, draining } => {
+                    // One before the predecessor, or the predecessor itself.
+                    let given = || got.fds.into_iter().next().map_or_else(|| socket.try_clone(), Ok);
+                    break (kept.then(given), ticket_keys, secret, draining);
                 }
                 ToSuccessor::Yours | ToSuccessor::ServicesEnded | ToSuccessor::Ended => {}
             }
@@ -161,8 +160,14 @@ impl Estate {
         };
         let keeper = keeper.transpose().map_err(|e| broken(e.to_string()))?;
         let predecessor = Child::new(pid, socket).map_err(|e| broken(e.to_string()))?;
-        let handover =
-            Handover { predecessor: Some(predecessor), keeper, ticket_keys, secret, ..Handover::default() };
+        let handover = Handover {
+            predecessor: Some(predecessor),
+            keeper,
+            ticket_keys,
+            secret,
+            draining,
+            ..Handover::default()
+        };
         Ok(Some(Self { lock, control, sockets, handover }))
     }
 

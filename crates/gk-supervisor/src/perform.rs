@@ -236,7 +236,7 @@ impl World {
                 let serving = self.serving();
                 self.manager.iter_mut().for_each(|manager| manager.tell(&notice, &serving));
             }
-            Action::SpawnSuccessor { program } => self.spawn_successor(&program),
+            Action::SpawnSuccessor { program, draining } => self.spawn_successor(&program, draining),
             Action::ToSuccessor(message) => self.handover.tell_successor(&message),
             Action::SignalSuccessor(signal) => self.handover.signal_successor(signal),
             Action::HandOver => self.hand_over(),

@@ -33,6 +33,9 @@ pub enum ToSuccessor {
         /// Of the fronts ([`crate::setup::FrontSetup`]): Digest logins go on with the new server. Empty from a server that did not pass it on.
         #[serde(default)]
         secret: Vec<u8>,
+        /// Load balancers are to send their requests elsewhere.
+        #[serde(default)]
+        draining: bool,
     },
     /// From now on it is the server.
     Yours,

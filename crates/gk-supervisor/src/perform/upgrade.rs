@@ -17,8 +17,8 @@ use std::path::Path;
 
 impl World {
     /// Starts the new server as a child, in the folder and with the environment of this one, and sends it everything that it takes over.
-    pub(super) fn spawn_successor(&mut self, program: &[String]) {
-        let event = match self.start_successor(program) {
+    pub(super) fn spawn_successor(&mut self, program: &[String], draining: bool) {
+        let event = match self.start_successor(program, draining) {
             Ok(pid) => Succession::Started { pid },
             Err(e) => {
                 let program = program.first().map(String::as_str).unwrap_or_default();
@@ -28,7 +28,7 @@ impl World {
         self.events.push_back(Event::Succession(event));
     }
 
-    fn start_successor(&mut self, program: &[String]) -> Result<u32, SpawnError> {
+    fn start_successor(&mut self, program: &[String], draining: bool) -> Result<u32, SpawnError> {
         let start = |error: io::Error| SpawnError { step: Step::Start, error };
         let [program, first @ ..] = program else {
             return Err(start(io::Error::other("no program is named")));
@@ -53,7 +53,7 @@ impl World {
             nice: 0,
         })?;
         let mut successor = Child::new(pid, ours).map_err(start)?;
-        if let Err(e) = self.send_estate(&mut successor) {
+        if let Err(e) = self.send_estate(&mut successor, draining) {
             let _ = gk_sys::child::reap::signal(pid, gk_sys::signal::SIGKILL);
             self.handover.dying.push(pid);
             return Err(start(e));
@@ -62,7 +62,7 @@ impl World {
         Ok(pid)
     }
 
-    fn send_estate(&self, successor: &mut Child) -> io::Result<()> {
+    fn send_estate(&self, successor: &mut Child, draining: bool) -> io::Result<()> {
         let Some(root) = &self.handover.root else { return Err(io::Error::other("there is no server root")) };
         let lock = root.lock().try_clone_to_owned()?;
         let control = self.clients.as_fd().try_clone_to_owned()?;
@@ -76,7 +76,10 @@ impl World {
         let keeper = self.handover.keeper.as_ref().map(OwnedFd::try_clone).transpose()?;
         let ticket_keys = self.certificates.message().ticket_keys;
         let secret = self.secret.clone();
-        successor.send(&ToSuccessor::Complete { kept, ticket_keys, secret }, keeper.into_iter().collect());
+        successor.send(
+            &ToSuccessor::Complete { kept, ticket_keys, secret, draining },
+            keeper.into_iter().collect(),
+        );
         Ok(())
     }
 

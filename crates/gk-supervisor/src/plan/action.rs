@@ -111,6 +111,8 @@ pub enum Action {
     SpawnSuccessor {
         /// Program, and arguments before `serve`.
         program: Vec<String>,
+        /// Load balancers are to send their requests elsewhere, from it, too.
+        draining: bool,
     },
     /// Send it a message.
     ToSuccessor(ToSuccessor),

@@ -85,6 +85,11 @@ impl Stop {
         self.draining
     }
 
+    /// Load balancers are to send their requests elsewhere, from the start on.
+    pub(super) fn drain(&mut self) {
+        self.draining = true;
+    }
+
     /// Whether nothing is left.
     pub(super) fn is_done(&self) -> bool {
         self.done

@@ -282,7 +282,7 @@ fn words(action: &Action) -> Option<String> {
             Notice::Extend(time) => format!("notify extend {}", time.as_secs()),
             other => format!("notify {other:?}").to_lowercase(),
         },
-        Action::SpawnSuccessor { program } => format!("successor {}", program.join(" ")),
+        Action::SpawnSuccessor { program, .. } => format!("successor {}", program.join(" ")),
         Action::ToSuccessor(message) => format!("to successor {message:?}"),
         Action::SignalSuccessor(signal) => format!("signal successor {signal}"),
         Action::HandOver => "hand over".into(),

@@ -88,6 +88,13 @@ impl Plan {
         self
     }
 
+    /// The server before drained, and so does this one.
+    #[must_use]
+    pub fn that_drains(mut self) -> Self {
+        self.stop.drain();
+        self
+    }
+
     /// Whether another server has taken over.
     pub fn has_handed_over(&self) -> bool {
         self.upgrade.successor.as_ref().is_some_and(|new| new.serves)
@@ -159,7 +166,7 @@ impl Plan {
         let text = "starting the new server; the old one serves until that is ready".to_owned();
         self.out.push(Action::Tell { clients: vec![client], text });
         self.upgrade.successor = Some(Successor { pid: 0, client, deadline, serves: false, refused: None });
-        self.out.push(Action::SpawnSuccessor { program });
+        self.out.push(Action::SpawnSuccessor { program, draining: self.drains() });
     }
 
     /// There is no process of the successor that a signal could reach.

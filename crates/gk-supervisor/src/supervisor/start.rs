@@ -101,6 +101,9 @@ fn serve(
     if handover.stays {
         plan = plan.that_stays();
     }
+    if handover.draining {
+        plan = plan.that_drains();
+    }
     (world.manager, world.handover) = (manager, handover);
     let mut supervisor = Supervisor {
         start,
