@@ -83,3 +83,12 @@ def test_fields_of_a_request(server: Server) -> None:
         "EARLY": "e",
     }
     assert (seen["sawearly"], "HTTP_PROXY" in seen) == ("1", False)
+
+
+@pytest.mark.parametrize("headers", [{}, {"X-Key": "k"}], ids=["without", "with"])
+@pytest.mark.parametrize(("place", "told"), [("variable", "X-Key"), ("response", "X-Key"), ("request", "X-Key"), ("value", None)])
+def test_caches_are_told_of_the_headers_that_a_condition_asks_for(server: Server, place: str, told: str | None, headers: dict[str, str]) -> None:
+    """Reported: of the conditions only those of RewriteCond and `<If>` were told to caches. Met with SetEnvIfExpr, and with Header and
+    RequestHeader with `expr=`."""
+    answer = server.ask(f"/asked/{place}", headers=headers)
+    assert (answer.status, answer.get("Vary")) == (200, told)

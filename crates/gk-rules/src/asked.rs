@@ -2,6 +2,7 @@
 
 use crate::{Env, Facts, Kind};
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -25,6 +26,7 @@ pub(crate) struct Asked {
     pub(crate) files: BTreeMap<PathBuf, Kind>,
     pub(crate) now: f64,
     pub(crate) within: bool,
+    pub(crate) vary: RefCell<Vec<String>>,
 }
 
 impl Asked {
@@ -48,6 +50,7 @@ impl Asked {
             files: BTreeMap::new(),
             now: 0.0,
             within: false,
+            vary: RefCell::default(),
         }
     }
 
@@ -85,6 +88,9 @@ impl Facts for Asked {
             .map(|(_, value)| value.as_str())
             .collect();
         (!found.is_empty()).then(|| found.join(", ").into_bytes().into())
+    }
+    fn vary(&self) -> Option<&RefCell<Vec<String>>> {
+        Some(&self.vary)
     }
     fn header_names(&self) -> Vec<&str> {
         self.headers.iter().map(|(name, _)| name.as_str()).collect()

@@ -10,7 +10,6 @@ use crate::regexp::TooLong;
 use crate::server_variables::View;
 use crate::{Facts, Groups, Mistake};
 use serde::{Deserialize, Serialize};
-use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
 
@@ -41,22 +40,20 @@ impl Expression {
         self.answer(View::of(facts)).map(|answer| answer.holds)
     }
 
+    /// Whether it is true for a request, where the response does not depend on it.
+    pub fn holds_aside(&self, facts: &dyn Facts) -> Result<bool, TooLong> {
+        self.answer(View::of(facts).untold()).map(|answer| answer.holds)
+    }
+
     /// The groups of its last match, if it is true for a request.
     pub fn groups(&self, facts: &dyn Facts) -> Result<Option<Groups>, TooLong> {
         let answer = self.answer(View::of(facts))?;
         Ok(answer.holds.then(|| answer.groups.unwrap_or_default()))
     }
 
-    /// Whether it is true for a request that leads to a file; `rest` is what of the path lies behind it. Names of headers that
-    /// were asked for are added to `vary`.
-    pub fn holds_at(
-        &self,
-        facts: &dyn Facts,
-        file: &[u8],
-        rest: &[u8],
-        vary: &RefCell<Vec<String>>,
-    ) -> Result<bool, TooLong> {
-        let view = View { filename: file, path_info: rest, vary: Some(vary), ..View::of(facts) };
+    /// Whether it is true for a request that leads to a file; `rest` is what of the path lies behind it.
+    pub fn holds_at(&self, facts: &dyn Facts, file: &[u8], rest: &[u8]) -> Result<bool, TooLong> {
+        let view = View { filename: file, path_info: rest, ..View::of(facts) };
         self.answer(view).map(|answer| answer.holds)
     }
 
@@ -91,9 +88,9 @@ impl Text {
         &self.text
     }
 
-    /// Its value for a request.
+    /// Its value for a request. As with Apache, caches are not told of the headers in it.
     pub fn value(&self, facts: &dyn Facts) -> Vec<u8> {
-        eval::value(&self.tree, View::of(facts))
+        eval::value(&self.tree, View::of(facts).untold())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::Env;
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
@@ -19,6 +20,10 @@ pub trait Facts {
     fn protocol(&self) -> &str;
     /// A request header by name without regard to case; several of one name are joined by `, `.
     fn header(&self, name: &str) -> Option<Cow<'_, [u8]>>;
+    /// Where the names of headers are noted that conditions ask for, so that caches can be told.
+    fn vary(&self) -> Option<&RefCell<Vec<String>>> {
+        None
+    }
     /// The names of the request headers.
     fn header_names(&self) -> Vec<&str>;
     /// The client: behind a trusted proxy the address that it names. `None` on a Unix socket.

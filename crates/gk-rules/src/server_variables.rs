@@ -93,8 +93,13 @@ impl<'a> View<'a> {
             filename,
             path_info,
             user: facts.user(),
-            vary: None,
+            vary: facts.vary(),
         }
+    }
+
+    /// The same, where caches are not told of the headers that are asked for.
+    pub(crate) fn untold(self) -> Self {
+        Self { vary: None, ..self }
     }
 
     /// A request header; empty where there is none.

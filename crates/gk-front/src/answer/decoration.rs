@@ -18,7 +18,6 @@ use crate::answer::response::is_own_page;
 use crate::engine::Exchange;
 use crate::request::fields::MapFields;
 use crate::request::rules::Asked;
-use crate::request::rules::rewriting::Rewriting;
 
 /// Fields of an error page that belong to the error, not to the page.
 pub const OF_ERROR: [HeaderName; 3] = [WWW_AUTHENTICATE, ALLOW, RETRY_AFTER];
@@ -41,15 +40,17 @@ pub fn decorate<X: Exchange>(asked: &Asked, response: &mut Response<Body<X>>, to
         response.headers_mut().insert(AUTHENTICATION_INFO, info.clone());
     }
     headers(&rules.headers, asked, response.headers_mut(), own, took_micros);
-    rewriting(&asked.rewriting, response.headers_mut(), own);
+    for cookie in &asked.rewriting.cookies {
+        response.headers_mut().append(SET_COOKIE, cookie.clone());
+    }
+    if !own {
+        vary(&asked.rewriting.vary.borrow(), response.headers_mut());
+    }
 }
 
-/// The cookies of RewriteRule, and the headers that its conditions and those of sections have asked for.
-fn rewriting(rewriting: &Rewriting, fields: &mut HeaderMap, own: bool) {
-    for cookie in &rewriting.cookies {
-        fields.append(SET_COOKIE, cookie.clone());
-    }
-    for name in rewriting.vary.iter().filter(|_| !own) {
+/// Tells caches of the headers that conditions have asked for.
+fn vary(names: &[String], fields: &mut HeaderMap) {
+    for name in names {
         let told = |value: &HeaderValue| {
             let value = value.to_str().unwrap_or_default();
             value.split(',').any(|known| known.trim().eq_ignore_ascii_case(name))

@@ -390,7 +390,7 @@ impl Log {
     /// Whether its expression is false. One that cannot be evaluated leaves no request out.
     fn leaves_out(&self, facts: &dyn Facts) -> bool {
         match &self.when {
-            Some(LogCondition::Expression(expression)) => matches!(expression.holds(facts), Ok(false)),
+            Some(LogCondition::Expression(expression)) => matches!(expression.holds_aside(facts), Ok(false)),
             Some(LogCondition::Variable { .. }) | None => false,
         }
     }

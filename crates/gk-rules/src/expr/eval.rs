@@ -144,6 +144,7 @@ impl Eval<'_> {
         };
         match function {
             Function::Header => self.view.header(&text()).into_owned(),
+            Function::HeaderAside => self.view.untold().header(&text()).into_owned(),
             Function::RequestEnv => self.view.env.get(&text()).unwrap_or_default().to_vec(),
             Function::Env => match self.view.env.get(&text()) {
                 Some(value) => value.to_vec(),

@@ -196,3 +196,28 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn headers_that_a_condition_asked_for_are_noted() {
+    let told = |ask: &dyn Fn(&Asked)| {
+        let asked = asked();
+        ask(&asked);
+        asked.vary.into_inner().join(",")
+    };
+    let holds = |text: &str| {
+        let expression = Expression::new(text).unwrap();
+        told(&|asked| assert_eq!(expression.holds(asked), Ok(true), "{text}"))
+    };
+    for (text, names) in [
+        ("%{HTTP:X-Count} == '12' && %{HTTP_COOKIE} == ''", "X-Count,Cookie"),
+        ("req('X-Count') == '12' || %{HTTP_REFERER} == ''", "X-Count"),
+        ("%{HTTP_HOST} != '' && req_novary('X-Count') == '12' && %{req_novary:X-Count} == '12'", ""),
+    ] {
+        assert_eq!(holds(text), names, "{text}");
+    }
+    let expression = Expression::new("%{HTTP:X-Count} == '12'").unwrap();
+    assert_eq!(told(&|asked| assert_eq!(expression.holds_aside(asked), Ok(true))), "");
+    assert_eq!(told(&|asked| assert_eq!(expression.holds_at(asked, b"/f", b""), Ok(true))), "X-Count");
+    let text = Text::new("%{HTTP:X-Count}").unwrap();
+    assert_eq!(told(&|asked| assert_eq!(text.value(asked), b"12")), "");
+}

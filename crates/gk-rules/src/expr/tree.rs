@@ -86,6 +86,8 @@ pub(crate) enum Word {
 pub(crate) enum Function {
     /// `req`, `http`
     Header,
+    /// `req_novary`: caches are not told.
+    HeaderAside,
     /// `reqenv`
     RequestEnv,
     /// `env`: a variable of the request, else of the process.

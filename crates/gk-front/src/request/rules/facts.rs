@@ -3,6 +3,7 @@
 use gk_rules::{Env, Facts, Kind};
 use http::header::{HeaderName, HeaderValue};
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -81,6 +82,10 @@ impl Facts for Asked {
             return Some(first.into());
         }
         Some([&[first][..], &rest].concat().join(&b", "[..]).into())
+    }
+
+    fn vary(&self) -> Option<&RefCell<Vec<String>>> {
+        Some(&self.rewriting.vary)
     }
 
     fn header_names(&self) -> Vec<&str> {

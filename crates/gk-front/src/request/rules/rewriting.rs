@@ -29,8 +29,8 @@ pub struct Rewriting {
     pub media_type: Option<HeaderValue>,
     /// Values of `Set-Cookie` for the response.
     pub cookies: Vec<HeaderValue>,
-    /// Names of the headers that decided.
-    pub vary: Vec<String>,
+    /// Names of the headers that conditions of any directive have asked for.
+    pub vary: RefCell<Vec<String>>,
     /// No rule is asked any more.
     ended: bool,
     /// Numbers of the conditional sections that hold.
@@ -137,24 +137,18 @@ impl Asked {
         }
         let spot = self.spot();
         let file = Path::new(OsStr::from_bytes(&spot.file));
-        let vary = RefCell::default();
         let mut holds = |branch: &Branch| -> Result<bool, TooLong> {
             for expression in &branch.not {
-                if expression.holds_at(self, &spot.file, &spot.rest, &vary)? {
+                if expression.holds_at(self, &spot.file, &spot.rest)? {
                     return Ok(false);
                 }
             }
-            branch
-                .is
-                .as_ref()
-                .map_or(Ok(true), |expression| expression.holds_at(self, &spot.file, &spot.rest, &vary))
+            let is = branch.is.as_ref();
+            is.map_or(Ok(true), |expression| expression.holds_at(self, &spot.file, &spot.rest))
         };
         let found = self.current.compiled.branches(self.host, &self.path, Some(file), &mut holds);
         match found {
-            Ok(branches) => {
-                self.rewriting.branches = branches;
-                self.rewriting.vary.extend(vary.into_inner());
-            }
+            Ok(branches) => self.rewriting.branches = branches,
             Err(TooLong) => {
                 self.say_too_long("<If>");
                 return Err(Refusal::Internal);
@@ -169,7 +163,7 @@ impl Asked {
         (self.env, self.query) = (env, query);
         self.rewriting.ended |= ended;
         self.rewriting.cookies.extend(cookies.iter().filter_map(|cookie| HeaderValue::from_str(cookie).ok()));
-        self.rewriting.vary.extend(vary);
+        self.rewriting.vary.get_mut().extend(vary);
         self.rewriting.handler = handler.or(self.rewriting.handler.take());
         if let Some(media_type) = media_type.and_then(|text| HeaderValue::from_str(&text).ok()) {
             self.rewriting.media_type = Some(media_type);

@@ -162,7 +162,8 @@ fn joined(mut parts: Vec<Word>) -> Word {
 
 fn function(name: &str) -> Result<Function, Why> {
     Ok(match name.to_ascii_lowercase().as_str() {
-        "req" | "http" | "req_novary" => Function::Header,
+        "req" | "http" => Function::Header,
+        "req_novary" => Function::HeaderAside,
         "reqenv" => Function::RequestEnv,
         "env" => Function::Env,
         "osenv" => Function::ProcessEnv,
