@@ -129,6 +129,21 @@ def test_what_an_application_writes_does_nothing_to_a_terminal(term: str) -> Non
     server.clean()
 
 
+def test_a_long_text_without_a_line_break_is_written_in_pieces(gilkeeper: Start) -> None:
+    """Reported: one write of 40 MB without a line break held its request for half a minute, as the rest was copied with every piece of it. Met
+    where an application prints a large answer of a service."""
+    server = gilkeeper([], "WSGIDaemonProcess one\nWSGIScriptAlias / ${APP}/writes.py process-group=one\n")
+    app = "TEXT = ''.join(f'{number:07x}.' for number in range(20_000))\ndef application(environ, start_response):\n"
+    app += "    errors = environ['wsgi.errors']\n    errors.write('begin:' + TEXT)\n    errors.write(':end')\n    errors.flush()\n"
+    app += "    start_response('200 OK', [])\n    return [b'']\n"
+    (server.root / "app" / "writes.py").write_text(app)
+    assert server.ask("/").status == 200
+    server.wait_log(":end")
+    lines = [line.rsplit("] ", 1)[1] for line in server.log().splitlines() if "[wsgi:error]" in line]
+    assert len(lines) == 20 and {len(line) for line in lines[:-1]} == {8192}
+    assert "".join(lines) == "begin:" + "".join(f"{number:07x}." for number in range(20_000)) + ":end"
+
+
 @pytest.mark.parametrize("how", ["HUP", "USR1", "USR2", "reload", "logrotate"])
 def test_renamed_logs_are_opened_again(gilkeeper: Start, how: str) -> None:
     """Reported: after a rotation the access log went on in the new file and the error log in the old one."""

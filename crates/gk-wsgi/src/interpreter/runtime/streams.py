@@ -57,10 +57,12 @@ class LogStream(LogWriter):
         if "\n" in pending:
             lines, _, pending = pending.rpartition("\n")
             host.log(self.level, lines)
-        while len(pending) > self._most:
-            host.log(self.level, pending[: self._most])
-            pending = pending[self._most :]
-        self._parts.text = pending
+        # The rest is cut off once, not with every piece: that would take the square of its length.
+        begin = 0
+        while len(pending) - begin > self._most:
+            host.log(self.level, pending[begin : begin + self._most])
+            begin += self._most
+        self._parts.text = pending[begin:]
         return len(text)
 
     def flush(self):
