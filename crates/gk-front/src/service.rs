@@ -20,6 +20,7 @@ use std::cell::OnceCell;
 use std::path::Path;
 use std::rc::Rc;
 
+use crate::access::decision;
 use crate::answer::response::named;
 use crate::answer::{body, reply};
 use crate::client::endpoints::Endpoints;
@@ -275,7 +276,7 @@ impl Serving<'_> {
 
     fn denied(&self) -> Refusal {
         let client = Some(&*self.ends.client);
-        crate::note_code(Level::Error, "AH01630", client, "denied by configuration");
+        crate::note_code(Level::Error, "AH01630", client, &decision::denied(self.parts.uri.path()));
         Refusal::Forbidden
     }
 

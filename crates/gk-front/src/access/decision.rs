@@ -60,11 +60,11 @@ impl Protected<'_> {
         let settings = self.settings();
         let access = &settings.access;
         if settings.closed {
-            return Err(self.forbidden("AH01630", "denied by configuration"));
+            return Err(self.forbidden("AH01630", &denied(self.path())));
         }
         let mut admitted = access.admits(self.facts);
         if !admitted {
-            self.note("AH01797", "client denied by Order, Allow and Deny");
+            self.note("AH01797", &denied(self.path()));
         }
         if admitted && let Some(script) = &access.script {
             admitted = self.script_allows(script).await?;
@@ -72,7 +72,7 @@ impl Protected<'_> {
         match access.before(self.facts, admitted) {
             Admission::Granted => return Ok(None),
             Admission::Forbidden if admitted => {
-                return Err(self.forbidden("AH01630", "client denied by the rules of Require"));
+                return Err(self.forbidden("AH01630", &denied(self.path())));
             }
             Admission::Forbidden => return Err(Refusal::Forbidden),
             Admission::Authenticate => {}
@@ -402,6 +402,11 @@ impl Protected<'_> {
         ];
         entries.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
+}
+
+/// The line of a refused client, in Apache's words, for which programs that ban clients look.
+pub fn denied(path: &str) -> String {
+    format!("client denied by server configuration: uri {path}")
 }
 
 /// The answer where a script's worker died or hung: 500. A full queue and a client that is gone stay what they are.

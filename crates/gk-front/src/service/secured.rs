@@ -103,7 +103,8 @@ impl Serving<'_> {
     }
 
     fn closed(&self, why: &str) -> Refusal {
-        crate::note_code(Level::Error, "AH02219", Some(&self.ends.client), why);
+        let text = format!("access to uri {} failed, reason: {why}", self.parts.uri.path());
+        crate::note_code(Level::Error, "AH02219", Some(&self.ends.client), &text);
         Refusal::Forbidden
     }
 

@@ -230,6 +230,7 @@ impl Asked {
 
     /// Writes a line into the error log.
     pub fn say(&self, text: &str) {
-        crate::note_code(Level::Error, "AH00124", Some(&self.ends.client), text);
+        let text = format!("{text}: uri {}", self.parts.uri.path());
+        crate::note_code(Level::Error, "AH00124", Some(&self.ends.client), &text);
     }
 }
