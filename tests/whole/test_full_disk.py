@@ -117,7 +117,7 @@ def test_an_access_log_that_finds_no_room(disk: Disk, gilkeeper: Start) -> None:
     disk.clear()
     assert server.ask("/single?again").status == 200
     until(lambda: "again" in log.read_text(), "lines in the access log again")
-    told = server.wait_log(r"access log .* is written again; (\d+) lines were lost")
+    told = server.wait_log(r"GK0015: the access log .* is written again; (\d+) lines were lost")
     written = log.read_text().splitlines()
     assert written[-1] == "begin /single?again end"
     whole = [line for line in written if re.fullmatch(r"begin \S+ end", line)]

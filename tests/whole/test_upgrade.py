@@ -345,6 +345,10 @@ def test_whatever_fails_leaves_the_old_server(gilkeeper: Start, app: Path) -> No
             until(lambda: not heirs(server), "nothing of the new server is left")
             assert server.status()["pid"] == pid
         load.more()
+        # The log is that of a server that serves: what it says of the others is no alarm.
+        log = server.console()
+        assert "the new server of the upgrade gives up: process group" in log
+        assert not re.search(r":(alert|emerg)\]|GK0052|giving up|the server ends", log), log
         # And then it succeeds.
         out, err = in_background(server).communicate(timeout=60)
         assert "upgrade done" in out, err

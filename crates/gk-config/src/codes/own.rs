@@ -77,8 +77,8 @@ pub const CODES: &[Code] = &[
     own(code(
         15,
         Error,
-        "an access log cannot be written",
-        "requests are served; their log lines are lost but counted, and a line says so when the log can be written again",
+        "an access log or a virtual host's log cannot be written",
+        "requests are served; log lines are lost but counted, and a line with this code says how many when the log can be written again",
         "free space on that disk, or make sure that the program behind the terminal or pipe reads",
     )),
     own(code(

@@ -118,7 +118,7 @@ impl LogWriter {
         let lost = self.untold.take();
         if lost > 0 {
             let text = format!("the access log {} is written again; {lost} lines were lost", self.shown);
-            crate::note(Level::Warn, None, &text);
+            crate::note_code(Level::Warn, "GK0015", None, &text);
         }
     }
 }

@@ -315,7 +315,7 @@ impl Writer {
                     let Some(name) = shared.role.named() else { return };
                     shared.told.store(false, Ordering::Relaxed);
                     let text = format!("the {name} is written again; {untold} lines were lost");
-                    plain(Level::Warn, "supervisor", None, &text);
+                    plain(Level::Warn, "supervisor", Some("GK0015"), &text);
                     *untold = 0;
                 }
             }

@@ -181,8 +181,14 @@ impl Plan {
     pub(super) fn give_up(&mut self, why: &str, code: i32, now: Duration) {
         if !self.stop.begun() {
             // The worker has logged its traceback.
-            let text = format!("giving up: {}", imports::in_short(why));
+            let short = imports::in_short(why);
+            let text = format!("giving up: {short}");
             match code {
+                // Nothing ends but the attempt, and the lines stand in the log of the server that serves on.
+                _ if !self.has_taken_over() => {
+                    let text = format!("the new server of the upgrade gives up: {short}");
+                    self.log(Level::Error, text);
+                }
                 EXIT_NOT_IMPORTED => self.log_code(Level::Alert, "GK0052", text),
                 _ => self.log(Level::Emerg, text),
             }

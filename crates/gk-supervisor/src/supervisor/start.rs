@@ -120,17 +120,19 @@ fn serve(
         supervisor.run(if is_heir { Event::Succession(Succession::Inherit) } else { Event::Start });
     let Supervisor { plan, world, mut signals, .. } = supervisor;
     let mut handover = close(world);
-    if is_heir && !plan.has_taken_over() {
+    let is_refused = is_heir && !plan.has_taken_over();
+    if is_refused {
         handover.refuse(why.as_deref().unwrap_or("the new server was told to stop"));
     }
     if let Some(why) = why {
+        let ends = if is_refused { "the new server of the upgrade ends" } else { "the server ends" };
         let told = match log_file {
             Some(path) => {
                 let log = path.display();
-                format!("gilkeeper: the server ends (the error log {log} says more): {why}\n")
+                format!("gilkeeper: {ends} (the error log {log} says more): {why}\n")
             }
             // The traceback stands above, as the worker logged it.
-            None => format!("gilkeeper: the server ends: {}\n", imports::in_short(&why)),
+            None => format!("gilkeeper: {ends}: {}\n", imports::in_short(&why)),
         };
         // The traceback is the application's own text.
         say(&gk_wire::printable::page(&Frames::default().without_own(&told)));
