@@ -6,6 +6,7 @@ mod named;
 use gk_config::site::{EncodedSlashes, LogForm};
 use gk_wire::log::Civil;
 use http::HeaderName;
+use http::header::{REFERER, USER_AGENT};
 use std::fmt::Write as _;
 
 use crate::request::path;
@@ -119,6 +120,9 @@ impl Format {
     pub fn parse(text: &str, form: LogForm) -> Result<Self, String> {
         let mut format =
             Self { items: Vec::new(), form, request_headers: Vec::new(), response_headers: Vec::new() };
+        if form != LogForm::Text {
+            format.request_headers.extend([REFERER, USER_AGENT]);
+        }
         let mut chars = text.chars().peekable();
         let mut plain = String::new();
         while let Some(c) = chars.next() {

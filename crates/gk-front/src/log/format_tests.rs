@@ -107,11 +107,13 @@ fn mistakes_are_named() {
 #[test]
 fn json_is_one_object_a_line() {
     let mut out = String::new();
-    Format::parse("%{User-Agent}i", LogForm::Json).unwrap().write(&line(), &Some2, &mut out);
+    Format::parse("%{X-Kind}i", LogForm::Json).unwrap().write(&line(), &Some2, &mut out);
     let value: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!(value["status"], 200);
     assert_eq!(value["time"], "2026-11-21T09:59:53.000123Z");
-    assert!(value["request.user-agent"].as_str().unwrap().starts_with("cu\"rl"));
+    assert_eq!(value["host"], "h");
+    assert!(value["referer"].as_str().unwrap().starts_with("cu\"rl"));
+    assert_eq!((value.get("user_agent"), &value["request.x-kind"]), (None, &serde_json::Value::Null));
     assert_eq!(out.matches('\n').count(), 1);
 }
 
@@ -133,10 +135,11 @@ fn an_id_takes_the_place_of_the_number() {
 #[test]
 fn logfmt_is_one_line_of_pairs() {
     let mut out = String::new();
-    Format::parse("%{User-Agent}i", LogForm::Logfmt).unwrap().write(&line(), &Some2, &mut out);
+    let line = Line { user: Some("bob"), ..line() };
+    Format::parse("", LogForm::Logfmt).unwrap().write(&line, &Some2, &mut out);
     let wanted = "time=2026-11-21T09:59:53.000123Z client=10.0.0.9 method=GET target=\"/a\\\"b?x=1\" protocol=HTTP/1.1 status=200 \
                   body_bytes=13 duration=2.345678 queue=0.0015 request_id=99 process_group=g application_group=\"\" worker=8 \
-                  aborted=false request.user-agent=\"cu\\\"rl\u{fffd}\\n\"\n";
+                  aborted=false host=h user=bob referer=\"cu\\\"rl\u{fffd}\\n\"\n";
     assert_eq!(out, wanted);
 }
 

@@ -3,6 +3,7 @@
 use super::{Format, Line, Lookup};
 use gk_wire::log::{iso_time, logfmt};
 use gk_wire::printable;
+use http::header::{REFERER, USER_AGENT};
 use std::fmt::Write as _;
 
 impl Format {
@@ -22,7 +23,7 @@ impl Format {
         out.push('\n');
     }
 
-    /// The fields of the forms that name them: the same for every line, and the headers that the format asks for.
+    /// The fields of the forms that name them: the same for every line, but for user and headers that a request does not have.
     fn fields(&self, line: &Line<'_>, lookup: &dyn Lookup) -> Vec<(String, serde_json::Value)> {
         let mut all: Vec<(String, serde_json::Value)> = Vec::new();
         let mut put = |name: &str, value: serde_json::Value| all.push((name.to_owned(), value));
@@ -43,12 +44,18 @@ impl Format {
         put("application_group", line.application_group.into());
         put("worker", line.worker_pid.into());
         put("aborted", (line.connection == 'X').into());
+        put("host", line.server_name.into());
         if let Some(user) = line.user {
             put("user", user.into());
         }
         for (index, name) in self.request_headers.iter().enumerate() {
             let value = lookup.request_header(index).map(|v| String::from_utf8_lossy(v).into_owned());
-            put(&format!("request.{name}"), value.into());
+            match *name {
+                REFERER | USER_AGENT if value.is_none() => {}
+                REFERER => put("referer", value.into()),
+                USER_AGENT => put("user_agent", value.into()),
+                _ => put(&format!("request.{name}"), value.into()),
+            }
         }
         for (index, name) in self.response_headers.iter().enumerate() {
             let value = lookup.response_header(index).map(|v| String::from_utf8_lossy(v).into_owned());
