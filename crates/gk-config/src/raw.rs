@@ -4,6 +4,7 @@
 mod tls;
 pub use tls::{PlaceVerify, RawTls};
 
+use crate::site::reach;
 use crate::site::{
     EncodedSlashes, ErrorLog, HostAddress, Http2Patch, HttpLimits, ImportScript, InterpreterOptions, Listen,
     LogCondition, Mount, ProcessGroup, Protocols, PythonOptions, ReadTimeout, Section, SettingsPatch,
@@ -175,6 +176,20 @@ impl Raw {
     pub fn first_group(&self) -> &str {
         let first = self.groups.iter().find(|(group, _)| !group.service()).or(self.groups.first());
         first.map_or("", |(group, _)| &group.name)
+    }
+
+    /// The process group of a host's requests that name none: the first that takes requests and that the host may use.
+    pub fn default_group(&self, host: usize) -> &str {
+        let groups = self.groups.iter().map(|(group, _)| group);
+        reach::default_group(groups, |group| self.reaches(host, group)).map_or("", |group| &group.name)
+    }
+
+    /// Whether requests of the host may run in the group.
+    pub fn reaches(&self, host: usize, group: &ProcessGroup) -> bool {
+        let main = &self.hosts[0];
+        reach::reaches(host, group, |index| {
+            self.hosts.get(index)?.server_name.as_deref().or(main.server_name.as_deref())
+        })
     }
 
     /// An empty configuration with a main server.

@@ -303,11 +303,15 @@ fn hosts(out: &mut Lines, site: &Site) {
             if let Some(callable) = &mount.callable_object {
                 text.push_str(&format!(" callable-object={callable}"));
             }
-            let (process, application) = mounts::groups(site, host, mount);
-            let served = format!("process group {process}, {}", lines::interpreter(&application));
-            text.push_str(&format!("\n    served by {served}"));
+            let (process, application) = mounts::groups(site, index, mount);
+            if mounts::served(site, index, &process) {
+                let application = lines::interpreter(&application);
+                text.push_str(&format!("\n    served by process group {process}, {application}"));
+            } else {
+                text.push_str(&format!("\n    answered 500: this host may not use process group {process}"));
+            }
             if !mount.regex {
-                text.push_str(&access::below(host, url, mounts::file(&mount.target)));
+                text.push_str(&access::below(host, url, mount.target.file()));
             }
             aliases.push((mount.order, text));
         }

@@ -12,6 +12,7 @@ mod machine;
 mod modes;
 mod remote;
 mod tls;
+mod unselected;
 
 use crate::diagnostic::{Complaint, Journal};
 use crate::directives::raw::{GroupUse, Raw};
@@ -57,6 +58,7 @@ pub fn resolve(
     let builds = modes::builds(&raw, surroundings);
     machine::count_processes(&mut raw, &builds, surroundings);
     let hosts = hosts::resolve(&raw, journal);
+    unselected::check(&raw, &hosts, journal);
     let imports = imports::resolve(&raw, &hosts, source, journal);
     modes::check(&raw, &imports, &builds, surroundings, source, journal);
     machine::check(&raw, &imports, source, surroundings, journal);
@@ -102,15 +104,6 @@ fn inherit_python(group: &mut ProcessGroup, python: &PythonOptions) {
     }
 }
 
-/// Whether a group may be used by a host: declared globally, in that host, or in one of the same name.
-fn accessible(raw: &Raw, group: &ProcessGroup, host: usize) -> bool {
-    let name = |index: usize| raw.hosts.get(index).and_then(|h| h.server_name.as_deref());
-    match group.host {
-        None => true,
-        Some(owner) => owner == host || (host > 0 && name(owner).is_some() && name(owner) == name(host)),
-    }
-}
-
 /// Whether a group's name is only known with a request at hand.
 fn depends_on_request(name: &str) -> bool {
     name.contains("%{")
@@ -122,7 +115,13 @@ fn check_group_uses(raw: &Raw, journal: &mut Journal) {
             continue;
         }
         if name.is_empty() {
-            let first = raw.first_group();
+            if *requests
+                && let Some(complaint) = unselected::complaint(raw, *host, "requests for `%{GLOBAL}`")
+            {
+                journal.say(complaint.at(word));
+                continue;
+            }
+            let first = if *requests { raw.default_group(*host) } else { raw.first_group() };
             let message = "embedded mode is off (GilkeeperEmbedded): %{GLOBAL} means the first process group";
             let complaint = Complaint::warning(format!("{message}, `{first}`")).code("GK0001");
             journal.say(complaint.at(word));
@@ -144,7 +143,7 @@ fn check_group_uses(raw: &Raw, journal: &mut Journal) {
                     }
                 }
             }
-            Some((group, _)) if !accessible(raw, group, *host) => {
+            Some((group, _)) if !raw.reaches(*host, group) => {
                 let message = format!("the process group `{name}` belongs to another virtual host");
                 Complaint::warning(message).code("WSGI0152").hint("declare it outside of the virtual hosts")
             }

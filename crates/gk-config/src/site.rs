@@ -11,6 +11,7 @@ pub mod measurements;
 mod merge;
 mod protocols;
 mod proxy_protocol;
+pub(crate) mod reach;
 mod read_timeouts;
 mod settings;
 mod tls;
@@ -62,7 +63,7 @@ pub struct Site {
     pub http: HttpLimits,
     /// Interpreter settings that concern whole processes (`WSGIPython*`).
     pub python: PythonOptions,
-    /// Daemon process groups; the first one is the default of requests that select none.
+    /// Daemon process groups; the first one that a host may use is the default of its requests.
     pub groups: Vec<ProcessGroup>,
     /// Hosts: index 0 is the main server, the rest are the virtual hosts in order.
     pub hosts: Vec<Host>,
@@ -322,6 +323,16 @@ pub enum MountTarget {
     Pattern(String),
     /// `package.module` given to `serve`.
     Module(String),
+}
+
+impl MountTarget {
+    /// The file of a target, where it names one.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) | Self::Directory(path) => Some(path),
+            Self::Module(_) | Self::Pattern(_) => None,
+        }
+    }
 }
 
 /// `WSGIScriptAlias` or `WSGIScriptAliasMatch`.

@@ -327,3 +327,55 @@ fn options_decide_about_links_and_lists() {
     );
     assert!(!site.has_rules());
 }
+
+/// Reported: `check` took a host whose every request was answered 500, because the only process group stands in another virtual
+/// host: the usual pair of port 80 and port 443. And a group that both may use, because their names are equal, was refused.
+#[test]
+fn a_host_has_the_first_group_that_it_may_use() {
+    let host = |port: u16, name: &str, lines: &str| {
+        format!(
+            "<VirtualHost *:{port}>\nServerName {name}\nWSGIScriptAlias / /x.wsgi\n{lines}\n</VirtualHost>\n"
+        )
+    };
+    let own = |group: &str| format!("WSGIDaemonProcess {group}");
+    let listen = "Listen 80\nListen 443\n";
+    let table = [
+        // Lines, the default of each virtual host, the lines that are warned of.
+        (host(80, "a", "") + &host(443, "b", &own("g")), ["g", "g"], vec![5]),
+        (host(80, "a", "") + &host(443, "a", &own("g")), ["g", "g"], vec![]),
+        (host(80, "a", &own("g")) + &host(443, "b", &own("h")), ["g", "h"], vec![]),
+        (own("all") + "\n" + &host(80, "a", &own("g")) + &host(443, "b", ""), ["all", "all"], vec![]),
+        (host(80, "a", "WSGIProcessGroup %{GLOBAL}") + &host(443, "b", &own("g")), ["g", "g"], vec![6]),
+        (host(80, "a", "WSGIProcessGroup %{GLOBAL}") + &host(443, "a", &own("g")), ["g", "g"], vec![]),
+        (host(80, "a", &own("g")) + &host(443, "b", "WSGIProcessGroup g"), ["g", "g"], vec![11]),
+        // The main server answers nobody, or those at another port.
+        (
+            format!("WSGIScriptAlias /m /x.wsgi\n{}{}", host(80, "a", &own("g")), host(443, "a", "")),
+            ["g", "g"],
+            vec![],
+        ),
+        (
+            format!(
+                "Listen 8080\nWSGIScriptAlias /m /x.wsgi\n{}{}",
+                host(80, "a", &own("g")),
+                host(443, "a", "")
+            ),
+            ["g", "g"],
+            vec![4],
+        ),
+        (
+            "GilkeeperEmbedded Beside\n".to_owned() + &host(80, "a", "") + &host(443, "b", &own("g")),
+            ["global", "global"],
+            vec![],
+        ),
+    ];
+    for (text, defaults, warned) in table {
+        let text = format!("{listen}{text}");
+        let loaded = load_text("site.conf", &text, &Memory::new(), &Surroundings::default());
+        let said = loaded.diagnostics.iter().filter(|said| said.code == Some("WSGI0152"));
+        assert_eq!(said.map(|said| said.line).collect::<Vec<_>>(), warned, "{text}");
+        let site = loaded.site.unwrap();
+        let found = [1, 2].map(|host| site.default_group(host).unwrap().name.as_str());
+        assert_eq!(found, defaults, "{text}");
+    }
+}

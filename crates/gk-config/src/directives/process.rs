@@ -16,9 +16,10 @@ pub const ROWS: &[Directive] = &[
               one declared outside serves all. Without any declaration there is one group named `default`, \
               1 process × 15 threads."),
     Directive::honoured("WSGIProcessGroup", "name", Contexts::ANY, Arity::exactly(1), process_group)
-        .default("the first group that was declared")
+        .default("the first group that the host may use")
         .doc("The process group that serves the requests of this scope. `%{ENV:name}` takes the name from the request's variables. \
-              `%{GLOBAL}`, embedded mode in mod_wsgi, means the first group; with `GilkeeperEmbedded` that is the embedded one."),
+              `%{GLOBAL}`, embedded mode in mod_wsgi, means the first group that the host may use; with `GilkeeperEmbedded` that is the \
+              embedded one. A host that may use no group answers 500 (WSGI0152), of which `gilkeeper check` warns."),
     Directive::honoured("WSGIApplicationGroup", "name", Contexts::ANY, Arity::exactly(1), application_group)
         .default("%{RESOURCE}")
         .doc("The interpreter of the process that runs the application. `%{GLOBAL}` is the main interpreter. `%{SERVER}` is named by \

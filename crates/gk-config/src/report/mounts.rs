@@ -1,6 +1,6 @@
 //! The process group and the interpreter that each mounted script has, as its place fixes them.
 
-use crate::site::{Host, Mount, MountTarget, Site};
+use crate::site::{Mount, Site};
 use crate::{Loaded, Used};
 use std::path::Path;
 
@@ -32,9 +32,9 @@ pub fn mounts(loaded: &Loaded) -> Vec<MountUse<'_>> {
         let lines: Vec<&Used> = loaded.used.iter().filter(named).collect();
         let own = host.mounts.len().min(lines.len());
         for (mount, used) in host.mounts.iter().take(own).zip(lines) {
-            let (process_group, application_group) = groups(site, host, mount);
+            let (process_group, application_group) = groups(site, index, mount);
             let url = if mount.url.is_empty() { "/" } else { &mount.url };
-            let script = file(&mount.target);
+            let script = mount.target.file();
             let used = Some(used);
             found.push(MountUse { host: index, url, script, process_group, application_group, used });
         }
@@ -42,20 +42,18 @@ pub fn mounts(loaded: &Loaded) -> Vec<MountUse<'_>> {
     found
 }
 
-/// The file of a target, where it names one.
-pub fn file(target: &MountTarget) -> Option<&Path> {
-    match target {
-        MountTarget::File(path) | MountTarget::Directory(path) => Some(path),
-        MountTarget::Module(_) | MountTarget::Pattern(_) => None,
-    }
-}
-
 /// Process group and application group of a mount: its own options, else the settings of its place, else the defaults.
-pub fn groups(site: &Site, host: &Host, mount: &Mount) -> (String, String) {
+pub fn groups(site: &Site, index: usize, mount: &Mount) -> (String, String) {
+    let host = &site.hosts[index];
     let url = if mount.url.is_empty() { "/" } else { &mount.url };
-    let settings = super::access::settings(host, url, file(&mount.target));
-    let first = || site.groups.iter().find(|group| !group.service()).map(|group| group.name.clone());
+    let settings = super::access::settings(host, url, mount.target.file());
+    let first = || site.default_group(index).map(|group| group.name.clone());
     let process = mount.process_group.clone().or(settings.process_group).or_else(first);
     let application = mount.application_group.clone().or(settings.application_group);
     (process.unwrap_or_default(), application.unwrap_or_else(|| "%{RESOURCE}".to_owned()))
+}
+
+/// The process group of this name answers requests of the host, as far as that is known without a request.
+pub fn served(site: &Site, index: usize, name: &str) -> bool {
+    name.contains("%{") || site.groups.iter().any(|group| group.name == name && site.reaches(index, group))
 }

@@ -10,16 +10,17 @@ use crate::site::{
 use gk_rules::rewrite::Rewrite;
 use std::collections::BTreeMap;
 
-/// Puts the first group where the embedded process is named, which does not exist here.
+/// Puts the first group that a host may use where the embedded process is named, which does not exist here.
 pub fn name_embedded(raw: &mut Raw) {
+    let of_hosts: Vec<String> = (0..raw.hosts.len()).map(|host| raw.default_group(host).to_owned()).collect();
     let first = raw.first_group().to_owned();
-    for host in &mut raw.hosts {
-        replace_embedded(&mut host.base, &first);
+    for (host, first) in raw.hosts.iter_mut().zip(&of_hosts) {
+        replace_embedded(&mut host.base, first);
         for section in &mut host.sections {
-            replace_embedded(&mut section.section.set, &first);
+            replace_embedded(&mut section.section.set, first);
         }
         for mount in &mut host.mounts {
-            replace_empty(&mut mount.mount.process_group, &first);
+            replace_empty(&mut mount.mount.process_group, first);
         }
     }
     for block in &mut raw.interpreters {

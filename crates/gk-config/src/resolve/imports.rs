@@ -2,7 +2,7 @@
 //! and application group are known without a request. mod_wsgi asks that both stand on the alias itself; here it is
 //! enough that the settings of its place fix them, because a reload must know what to try before it drains.
 
-use super::{accessible, depends_on_request};
+use super::depends_on_request;
 use crate::diagnostic::{Complaint, Journal};
 use crate::directives::raw::{Raw, RawMount};
 use crate::place::handlers::{Handler, WSGI};
@@ -18,10 +18,10 @@ pub fn resolve(raw: &Raw, hosts: &[Host], source: &dyn Source, journal: &mut Jou
     for (script, host, word) in &raw.imports {
         let mut script = script.clone();
         if script.process_group.is_empty() {
-            script.process_group = raw.first_group().to_owned();
+            script.process_group = raw.default_group(*host).to_owned();
         }
         match raw.groups.iter().find(|(group, _)| group.name == script.process_group) {
-            Some((group, _)) if accessible(raw, group, *host) => push(&mut imports, script),
+            Some((group, _)) if raw.reaches(*host, group) => push(&mut imports, script),
             // The use of the name itself was reported with its place.
             Some(_) => {}
             None => journal.say(
@@ -115,14 +115,14 @@ fn push_mount(
         rest => &url[..script_name_end(url.as_bytes(), rest.as_bytes())],
     };
     let group = mount.process_group.clone().or(settings.process_group);
-    let group = group.unwrap_or_else(|| raw.first_group().to_owned());
+    let group = group.unwrap_or_else(|| raw.default_group(index).to_owned());
     let wanted = mount.application_group.clone().or(settings.application_group);
     let Some(application) = application_group(raw, host, index, script_name, wanted.as_deref()) else {
         return;
     };
     let callable = mount.callable_object.clone().unwrap_or(settings.callable_object);
     let known = raw.groups.iter().find(|(declared, _)| declared.name == group);
-    let usable = known.is_some_and(|(declared, _)| declared.threads > 0 && accessible(raw, declared, index));
+    let usable = known.is_some_and(|(declared, _)| declared.threads > 0 && raw.reaches(index, declared));
     if usable && !depends_on_request(&callable) {
         push(
             imports,
@@ -138,7 +138,8 @@ fn push_mount(
     }
 }
 
-fn settings_at(host: &Host, url: &str, file: Option<&Path>) -> Settings {
+/// The settings of a mount's place.
+pub fn settings_at(host: &Host, url: &str, file: Option<&Path>) -> Settings {
     let mut settings = host.base.clone();
     for section in &host.sections {
         if crate::place::section_matches(section, url.as_bytes(), file) {

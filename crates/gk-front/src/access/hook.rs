@@ -105,9 +105,8 @@ impl HookCall<'_> {
             return Some(Rc::clone(pool));
         }
         let target = &self.routed.target;
-        let groups = &self.current.compiled.site().groups;
         let set = target.settings.process_group.as_ref().filter(|name| !name.starts_with("%{"));
-        let first = || groups.iter().find(|group| !group.service()).map(|group| &group.name);
+        let first = || self.current.compiled.site().default_group(target.host).map(|group| &group.name);
         self.front.pool(set.or_else(first)?)
     }
 

@@ -237,7 +237,7 @@ impl Place<'_> {
         let group =
             match chosen(|c| &c.process_group).or(own.process_group).or(settings.process_group.as_ref()) {
                 Some(name) => group_name(name, &asked).into_owned(),
-                None => match site.groups.iter().find(|group| !group.service()) {
+                None => match site.default_group(self.host) {
                     Some(group) => group.name.clone(),
                     None => return fault("WSGI0150", "no process group is defined".into()),
                 },
@@ -323,17 +323,13 @@ impl Place<'_> {
         let Some(group) = site.groups.iter().find(|g| g.name == name && !g.is_front()) else {
             return Some(fault("WSGI0151", format!("no WSGIDaemonProcess defines process group '{name}'")));
         };
-        match group.host {
-            _ if group.service() => {
-                let text =
-                    format!("process group '{name}' runs a service script (threads=0) and takes no requests");
-                Some(fault("GK0012", text))
-            }
-            Some(owner) if owner != self.host => {
-                Some(fault("WSGI0152", format!("process group '{name}' belongs to another virtual host")))
-            }
-            _ => None,
+        if group.service() {
+            let text =
+                format!("process group '{name}' runs a service script (threads=0) and takes no requests");
+            return Some(fault("GK0012", text));
         }
+        let text = || format!("process group '{name}' belongs to another virtual host");
+        (!site.reaches(self.host, group)).then(|| fault("WSGI0152", text()))
     }
 
     /// The environ entries that depend on the place only.

@@ -180,7 +180,7 @@ fn groups_that_may_not_be_used_say_why() {
     assert_eq!(code(&|site| site.groups.clear()), "WSGI0150");
     assert_eq!(code(&|site| site.hosts[0].base.process_group = Some("none".into())), "WSGI0151");
     assert_eq!(code(&|site| site.hosts[0].base.process_group = Some("%{GLOBAL}".into())), "WSGI0143");
-    assert_eq!(code(&|site| site.groups[0].host = Some(3)), "WSGI0152");
+    assert_eq!(code(&|site| site.groups.iter_mut().for_each(|group| group.host = Some(3))), "WSGI0152");
     let service = |site: &mut Site| {
         site.groups[1].threads = 0;
         site.hosts[0].base.process_group = Some("second".into());
@@ -193,6 +193,31 @@ fn groups_that_may_not_be_used_say_why() {
     assert_eq!(code(&fronts), "WSGI0151", "several fronts run no application");
     assert_eq!(code(&|site| site.groups.iter_mut().for_each(|group| group.threads = 0)), "WSGI0150");
     assert_eq!(code(&|site| site.hosts[0].base.restrict_process = Some(vec!["second".into()])), "WSGI0149");
+}
+
+/// Reported: of two virtual hosts with one name, for ports 80 and 443, one was refused the process group that the other declares.
+#[test]
+fn hosts_of_one_name_share_their_groups() {
+    let group_of = |name: &str, selected: Option<&str>| {
+        let mut site = site();
+        let mut asked = site.hosts[0].clone();
+        asked.addresses = vec![gk_config::site::HostAddress { host: None, port: Some(8000) }];
+        asked.base.process_group = selected.map(str::to_owned);
+        let mut other = asked.clone();
+        other.addresses[0].port = Some(9000);
+        other.server_name = Some(name.to_owned());
+        site.hosts.extend([asked, other]);
+        site.groups[0].host = Some(2);
+        match at(site, Some("example.org"), "/app").destination {
+            Destination::App(app) => app.group,
+            Destination::Refused(_, Some((code, _))) => code.to_owned(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(group_of("example.org", Some("first")), "first");
+    assert_eq!(group_of("example.org", None), "first");
+    assert_eq!(group_of("other.org", Some("first")), "WSGI0152");
+    assert_eq!(group_of("other.org", None), "second");
 }
 
 #[test]
