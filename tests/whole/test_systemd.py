@@ -126,3 +126,25 @@ def test_the_command_line_of_a_unit_is_checked(folder: Path) -> None:
         [harness.gilkeeper(), "systemd-unit", "serve", "package.wsgi"], cwd=folder, capture_output=True, text=True, timeout=30, env=environment
     )
     assert made.returncode == 0 and "GILKEEPER_ROOT=%S/gilkeeper\n" in made.stdout, made
+
+
+def test_variables_that_the_service_will_not_have_are_told(folder: Path) -> None:
+    """Reported: the unit of a configuration with `${PWD}` could not start, and nothing said so."""
+    (folder / "wsgi.py").touch()
+    (folder / "site.conf").write_text("Listen 8080\nWSGIScriptAlias / ${FOLDER}/wsgi.py\nPassEnv COLOUR\n")
+    environment = {**os.environ, "FOLDER": str(folder), "COLOUR": "blue"}
+    command = [harness.gilkeeper(), "systemd-unit", "serve"]
+
+    def told(*words: str) -> str:
+        made = subprocess.run(
+            [*command, *words, "-c", "site.conf"], cwd=folder, capture_output=True, text=True, timeout=30, env=environment
+        )
+        assert made.returncode == 0 and "ExecStart=" in made.stdout, made
+        return made.stderr
+
+    said = told()
+    assert "the variable ${FOLDER} is not defined" in said and "COLOUR is not set" in said and "-D NAME=VALUE" in said, said
+    said = told("-D", f"FOLDER={folder}")
+    assert "FOLDER" not in said and "COLOUR is not set" in said, said
+    (folder / "site.conf").write_text("Listen 8080\nWSGIScriptAlias / ${FOLDER}/wsgi.py\n")
+    assert told("-D", f"FOLDER={folder}") == ""

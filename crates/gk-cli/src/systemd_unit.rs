@@ -1,8 +1,9 @@
 //! `gilkeeper systemd-unit serve …`: prints the unit of a command line, or writes it with its socket into a folder.
 
 use crate::surroundings::{here, server_root};
-use crate::{Failure, command_line, load, options, print};
+use crate::{Failure, command_line, load, options, print, say};
 use clap::ArgMatches;
+use gk_config::Surroundings;
 use gk_supervisor::PythonRuntime;
 use gk_supervisor::service_manager::unit::{Request, Units, units};
 use std::ffi::OsString;
@@ -37,11 +38,8 @@ pub fn run(given: &ArgMatches, python: &PythonRuntime) -> Result<i32, Failure> {
     let here = here()?;
     let credentials = given.get_many::<String>("credential").into_iter().flatten();
     let credentials = credentials.map(|text| credential(text)).collect::<Result<Vec<_>, Failure>>()?;
-    let loaded = load::read_once(serve, python, |surroundings| {
-        surroundings
-            .environment
-            .insert("CREDENTIALS_DIRECTORY".into(), format!("/run/credentials/{name}.service"));
-    })?;
+    let loaded = load::read_once(serve, python, |surroundings| give_credentials(surroundings, &name))?;
+    lost_variables(serve, python, &name, &loaded.warnings);
     let user = given.get_one::<String>("user").map(|text| match text.split_once(':') {
         Some((user, group)) => (user.to_owned(), Some(group.to_owned())),
         None => (text.clone(), None),
@@ -61,6 +59,38 @@ pub fn run(given: &ArgMatches, python: &PythonRuntime) -> Result<i32, Failure> {
     let made = units(&request, &loaded.site).map_err(Failure::Input)?;
     give(given.get_one::<PathBuf>("output"), &request.name, &made)?;
     Ok(0)
+}
+
+/// Variables of the environment that systemd gives to services with the same values.
+const OF_SERVICES: [&str; 2] = ["PATH", "CREDENTIALS_DIRECTORY"];
+
+/// Says how the service, which does not have this environment, reads the configuration otherwise. `known`: the warnings with this
+/// environment.
+fn lost_variables(serve: &ArgMatches, python: &PythonRuntime, name: &str, known: &[String]) {
+    let read = load::read_once(serve, python, |surroundings| {
+        give_credentials(surroundings, name);
+        surroundings.environment.retain(|name, _| OF_SERVICES.contains(&name.as_str()));
+    });
+    let said = match read {
+        Ok(loaded) => loaded.warnings.into_iter().filter(|said| !known.contains(said)).collect(),
+        Err(Failure::Input(said) | Failure::Failed(said)) => vec![said],
+    };
+    for said in &said {
+        say(&format!(
+            "gilkeeper: the service does not have the environment of this command: {}",
+            said.trim_end()
+        ));
+    }
+    if !said.is_empty() {
+        say(
+            "gilkeeper: the unit is made with this environment; put `-D NAME=VALUE` behind `serve` for each variable, or `Environment=NAME=VALUE` into the unit",
+        );
+    }
+}
+
+fn give_credentials(surroundings: &mut Surroundings, name: &str) {
+    let folder = format!("/run/credentials/{name}.service");
+    surroundings.environment.insert("CREDENTIALS_DIRECTORY".into(), folder);
 }
 
 fn credential(text: &str) -> Result<(String, PathBuf), Failure> {
