@@ -84,6 +84,10 @@ pub struct Raw {
     pub methods: Methods,
     /// What the machine is expected to have, with the word that says so.
     pub needs: Vec<(Need, Word)>,
+    /// The first word of the first `WSGITrustedProxies`.
+    pub trusted_proxies: Option<Word>,
+    /// There is a `WSGITrustedProxyHeaders`.
+    pub trusts_headers: bool,
     /// `RemoteIPProxyProtocolExceptions`.
     pub proxy_exceptions: Vec<Peers>,
     /// Uses of process group names, for checking them.

@@ -38,6 +38,7 @@ pub fn resolve(
     handlers::check(&raw, surroundings.ignore_unknown, journal);
     remote::lists(&mut raw, source, journal);
     remote::check_both(&raw, journal);
+    remote::check_headers(&raw, journal);
     let proxy_protocol = remote::proxy_protocol(&raw, journal);
     if raw.groups.iter().all(|(group, _)| group.service()) {
         raw.groups.push((ProcessGroup::named("default"), Word::default()));

@@ -102,3 +102,21 @@ fn a_proxy_in_both_lists_is_said() {
     assert_eq!(warnings(&format!("{remote}WSGITrustedProxyHeaders X-Forwarded-Proto\n")), 0);
     assert_eq!(warnings(trusted), 0);
 }
+
+/// Reported: `--forwarded-allow-ips 127.0.0.1` led to `--trust-proxy 127.0.0.1`, which `check` called honoured, and the client stayed the
+/// proxy.
+#[test]
+fn proxies_that_are_asked_for_no_header_are_noted() {
+    let notes = |text: &str| {
+        let loaded = load_text("site.conf", text, &Memory::new(), &Surroundings::default());
+        let found =
+            loaded.diagnostics.iter().filter(|d| d.message.starts_with("without WSGITrustedProxyHeaders"));
+        found.map(|d| (d.line, d.severity)).collect::<Vec<_>>()
+    };
+    let proxies = "WSGITrustedProxies 10.0.0.1\n";
+    assert_eq!(notes(&format!("{proxies}{proxies}")), [(1, Severity::Note)]);
+    assert_eq!(
+        notes(&format!("{proxies}<Location />\nWSGITrustedProxyHeaders X-Forwarded-For\n</Location>\n")),
+        []
+    );
+}

@@ -122,6 +122,7 @@ fn trusted_proxy_headers(scope: &mut Scope, words: &[Word]) -> Applied {
         }
         scope.settings().trusted_proxy_headers.get_or_insert_default().push(cgi);
     }
+    scope.raw.trusts_headers = true;
     Ok(())
 }
 
@@ -136,6 +137,7 @@ fn trusted_proxies(scope: &mut Scope, words: &[Word]) -> Applied {
         }
         scope.settings().trusted_proxies.get_or_insert_default().push(word.text.clone());
     }
+    scope.raw.trusted_proxies.get_or_insert_with(|| words[0].clone());
     Ok(())
 }
 

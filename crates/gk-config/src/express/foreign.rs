@@ -8,6 +8,8 @@ use std::path::Path;
 enum Counterpart {
     /// One option of `serve` with the same value.
     Option(&'static str),
+    /// The same, with further options that it needs here.
+    With(&'static str, &'static str),
     /// Address and port in one value.
     Address,
     /// An address for one server, the version of HTTP for another.
@@ -21,7 +23,7 @@ enum Counterpart {
     /// There is none; the reason.
     None(&'static str),
 }
-use Counterpart::{Address, AddressOrVersion, Development, Log, None as Absent, Option as Same, Words};
+use Counterpart::{Address, AddressOrVersion, Development, Log, None as Absent, Option as Same, With, Words};
 
 /// One row each: the names without dashes, a single letter being a short option; and the counterpart.
 #[rustfmt::skip]
@@ -105,7 +107,10 @@ const OPTIONS: &[(&[&str], Counterpart)] = &[
     (&["ssl-version", "ssl-protocol-min"], Words("`--set 'SSLProtocol TLSv1.3'`")),
     (&["ciphers", "ssl-ciphers"], Words("`--set 'SSLCipherSuite …'`")),
     (&["ssl-keyfile-password"], Absent("a key with a pass phrase cannot be used; `openssl pkey -in FILE` prints it without")),
-    (&["forwarded-allow-ips", "proxy-allow-from", "trusted-proxy", "trusted-hosts"], Same("trust-proxy")),
+    (&["forwarded-allow-ips", "trusted-proxy", "trusted-hosts"],
+        With("trust-proxy", "--trust-proxy-header X-Forwarded-For --trust-proxy-header X-Forwarded-Proto")),
+    (&["proxy-allow-from"],
+        Absent("with `--proxy-protocol` every client sends the header, so a firewall or the address of `--host` has to admit the proxy alone")),
     (&["proxy-headers", "trusted-proxy-headers"], Words("`--trust-proxy IP` with `--trust-proxy-header NAME`")),
     (&["root-path", "url-prefix", "url-path-prefix", "mount"], Same("mount-point")),
     (&["static-map", "static-path-mount", "static-path-route"], Words("`--static URL PATH`")),
@@ -159,14 +164,20 @@ pub fn meaning(name: &str, value: Option<&str>) -> Option<String> {
     let value = value.filter(|value| !value.is_empty() && !value.starts_with('-'));
     let exactly = |words: String| format!(": write `{words}`");
     Some(match counterpart {
-        Same(option) => {
+        Same(option) | With(option, _) => {
             let kind = options::find(option).map(|option| option.kind);
             // A star is no address of a proxy.
             let fits = |value: &&str| {
                 *value != "*" && kind.is_some_and(|kind| kind.read("", value, Path::new("/")).is_ok())
             };
-            let exactly = value.filter(fits).map(|value| exactly(format!("--{option} {}", word(value))));
-            format!("is `--{option}` here{}", exactly.unwrap_or_default())
+            let more = match counterpart {
+                With(_, more) => format!(" {more}"),
+                _ => String::new(),
+            };
+            let exactly =
+                value.filter(fits).map(|value| exactly(format!("--{option} {}{more}", word(value))));
+            let with = if more.is_empty() { more } else { format!(" with `{}`", more.trim_start()) };
+            format!("is `--{option}` here{}", exactly.unwrap_or(with))
         }
         AddressOrVersion if matches!(value, Some("1" | "h11" | "httptools")) => {
             "is how it always is without `--http2`".to_owned()
@@ -189,7 +200,7 @@ pub fn meaning(name: &str, value: Option<&str>) -> Option<String> {
 /// The option of `serve` that has the same values as an option of another server.
 pub fn option(name: &str) -> Option<&'static str> {
     match OPTIONS.iter().find(|(names, _)| names.contains(&name))? {
-        (_, Same(option)) => Some(option),
+        (_, Same(option) | With(option, _)) => Some(option),
         _ => None,
     }
 }
@@ -266,8 +277,16 @@ mod tests {
                 r"is `--working-directory` here: write `--working-directory '/a b;'\''x'`",
             ),
             ("bind", Some("$(x):80"), "is `--host` and `--port` here: write `--host '$(x)' --port 80`"),
-            ("forwarded-allow-ips", Some("*"), "is `--trust-proxy` here"),
-            ("forwarded-allow-ips", Some("::1"), "is `--trust-proxy` here: write `--trust-proxy ::1`"),
+            (
+                "forwarded-allow-ips",
+                Some("*"),
+                "is `--trust-proxy` here with `--trust-proxy-header X-Forwarded-For --trust-proxy-header X-Forwarded-Proto`",
+            ),
+            (
+                "forwarded-allow-ips",
+                Some("::1"),
+                "is `--trust-proxy` here: write `--trust-proxy ::1 --trust-proxy-header X-Forwarded-For --trust-proxy-header X-Forwarded-Proto`",
+            ),
             ("w", Some("app:app"), "is `--processes` here"),
             ("reload", None, "is `gilkeeper dev SCRIPT`, or `--reload-on-changes`"),
         ] {
@@ -288,7 +307,7 @@ mod tests {
                 assert!(names.insert(name), "{name} is there twice");
                 assert!(options::find(name).is_none(), "--{name} is an option of ours");
             }
-            if let Same(option) = counterpart {
+            if let Same(option) | With(option, _) = counterpart {
                 assert!(options::find(option).is_some(), "--{option} is no option of serve");
             }
         }

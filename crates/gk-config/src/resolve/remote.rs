@@ -55,6 +55,15 @@ pub fn check_both(raw: &Raw, journal: &mut Journal) {
     }
 }
 
+/// Says that trusted proxies are asked for no header: their request ids are believed, and they have no limit of connections, but the client
+/// is the proxy.
+pub fn check_headers(raw: &Raw, journal: &mut Journal) {
+    let Some(word) = raw.trusted_proxies.as_ref().filter(|_| !raw.trusts_headers) else { return };
+    let message = "without WSGITrustedProxyHeaders, nothing is believed that these proxies say of the client";
+    let hint = "WSGITrustedProxyHeaders X-Forwarded-For X-Forwarded-Proto; with `serve`, `--trust-proxy-header NAME` for each";
+    journal.say(Complaint::note(message).at(word).hint(hint));
+}
+
 /// The proxies of a list's text.
 fn listed(text: &[u8], internal: bool) -> Result<Vec<Proxy>, String> {
     let mut proxies = Vec::new();
