@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import threading
 import time
 import urllib.request
@@ -124,6 +125,38 @@ def test_every_answer_is_counted_with_its_reason(gilkeeper: Start, tmp_path: Pat
     assert exceptions["", "site", "ValueError"] == 1, exceptions
     harness.until(lambda: label(server).get("kind") == "failing", "the group is failing", 20)
     assert "(the worker died)" in label(server)["why"] or "500 × 2" in label(server)["why"]
+
+
+@pytest.mark.of_daemon_mode("the figures of one front are compared")
+def test_refused_requests_are_in_every_figure(gilkeeper: Start, tmp_path: Path) -> None:
+    """Reported: requests that were refused for their length or their Host were missing among the malformed ones, and those of which the parser
+    understood nothing among the requests of the front. Met by whoever adds the figures up."""
+    server = site(gilkeeper, tmp_path)
+    long = b"x" * 9000
+    heads = [
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n",
+        b"GET /" + long + b" HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nX: " + long + b"\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1, 1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost : a\r\n\r\n",
+        b"GET / HTTP/3.0\r\nHost: a\r\n\r\n",
+    ]
+    seen = Counter()
+    for head in heads:
+        with socket.create_connection(("127.0.0.1", server.port), 60) as connection:
+            connection.sendall(head)
+            seen[int(connection.makefile("rb").readline().split()[1])] += 1
+    assert seen == {400: 5, 414: 1, 431: 1, 505: 1}
+    assert (server.ask("/").status, server.ask("/closed/x").status) == (200, 403)
+    harness.until(lambda: sum(responses(server).values()) == len(heads) + 2, "all answers are counted", 20)
+    counts = responses(server)
+    malformed = sum(count for (_, _, reason, _), count in counts.items() if reason == "malformed")
+    figure = lambda name: int(re.search(rf"^gilkeeper_{name}_total (\d+)$", page(server, "/metrics"), re.M)[1])  # type: ignore[index]
+    assert malformed == len(heads), counts
+    harness.until(lambda: figure("malformed_requests") == len(heads), "the malformed ones", 20)
+    harness.until(lambda: figure("front_requests") == len(heads) + 2, "the front's requests", 20)
 
 
 def test_a_site_that_refuses_its_clients_does_not_look_well(gilkeeper: Start, tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ pub struct Front {
     pub addresses: Rc<Addresses>,
     /// Connections closed because they did not begin with the header of the PROXY protocol.
     pub unproxied: Repeated,
-    /// Requests refused before they were read to the end of their head.
+    /// Requests refused as malformed, longer than allowed, or with a head that came too late.
     pub malformed: Cell<u64>,
     /// The memory that ended connections leave behind.
     pub leftovers: Leftovers,

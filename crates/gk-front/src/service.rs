@@ -107,6 +107,7 @@ pub async fn serve(
     let answer = serving.answer(incoming, &mut entry).await;
     if let Err(refusal) = &answer {
         answering.by(refusal.reason());
+        front.count_malformed(refusal.reason() == Reason::Malformed);
     }
     if let Some(entry) = entry.as_mut().filter(|entry| !entry.is_routed()) {
         entry.host = serving.host_without_route();

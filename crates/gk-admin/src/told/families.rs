@@ -312,7 +312,7 @@ fn front(page: &mut Families, hub: &Hub) {
     page.family(
         "gilkeeper_malformed_requests_total",
         Form::Counter,
-        "Requests that were refused before their head was understood: malformed, too long or too late.",
+        "Requests that were refused as malformed, longer than allowed, or with a head that came too late.",
     );
     page.line(&[], figures.malformed_requests as f64);
     page.family(

@@ -187,9 +187,8 @@ fn note_refusal(front: &Front, conn: &Rc<Conn>, refused: Option<u16>, shown: &[u
     let Some(status) = refused.or(conn.is_late_head().then_some(408)) else { return };
     // Otherwise the client would meet a reset before it has read the answer.
     conn.linger.set(true);
-    front.malformed.set(front.malformed.get() + 1);
     let reason = if status == 408 { Reason::TooSlow } else { Reason::Malformed };
-    front.answers.count(status, reason, conn.stage().0 * 1000);
+    front.refused_head(status, reason, conn.stage().0 * 1000);
     let current = front.current();
     let host = current.compiled.first_host(conn.endpoints.local_address());
     current.logs.refused(&**conn, host, front.clock.epoch(front.clock.micros()), status, shown);

@@ -316,20 +316,16 @@ fn note_verdict(front: &Front, conn: &Rc<Conn>, verdict: Verdict) {
 fn note_refused(front: &Front, conn: &Conn, streams: &Streams) {
     for RefusedRequest { stream, status } in streams.take_refused() {
         let reason = if status == 503 { Why::Busy } else { Why::Malformed };
-        if reason == Why::Malformed {
-            front.malformed.set(front.malformed.get() + 1);
-        }
         let (_, waited) = stream.waiting();
-        front.answers.count(status, reason, waited * 1_000);
+        front.refused_head(status, reason, waited * 1_000);
         log_refusal(front, &*stream, first_host(front, conn), status);
     }
 }
 
 /// Counts and logs what was no request.
 fn note_refusal(front: &Front, conn: &Rc<Conn>, status: u16) {
-    front.malformed.set(front.malformed.get() + 1);
     let reason = if status == 408 { Why::TooSlow } else { Why::Malformed };
-    front.answers.count(status, reason, conn.stage().0 * 1000);
+    front.refused_head(status, reason, conn.stage().0 * 1000);
     log_refusal(front, &**conn, first_host(front, conn), status);
 }
 

@@ -1,7 +1,7 @@
 //! What the front tells of itself: figures for the supervisor and the admin process, and whether it is ready.
 
 use gk_config::site::ProcessGroup;
-use gk_telemetry::Answered;
+use gk_telemetry::{Answered, Reason};
 use gk_wire::control::{EmbeddedFigures, EmbeddedSpans, FrontStatus};
 use gk_wire::feed::span::FrontSpan;
 use gk_wire::feed::{FrontFigures, ToAdmin};
@@ -20,6 +20,18 @@ const SPANS: usize = 32;
 const EMBEDDED_SPANS: usize = 1024;
 
 impl Front {
+    /// Counts a request that was answered before its head was complete: nothing else counts it.
+    pub fn refused_head(&self, status: u16, reason: Reason, micros: u64) {
+        self.finished.set(self.finished.get() + 1);
+        self.count_malformed(reason == Reason::Malformed || reason == Reason::TooSlow);
+        self.answers.count(status, reason, micros);
+    }
+
+    /// Counts a request that was refused because it is malformed, longer than allowed, or of a head that came too late.
+    pub fn count_malformed(&self, is_so: bool) {
+        self.malformed.set(self.malformed.get() + u64::from(is_so));
+    }
+
     /// The figures for the supervisor and the admin page.
     pub fn status(&self) -> FrontStatus {
         let pools = self.pools.borrow();
