@@ -219,6 +219,7 @@ pub fn encode(out: &mut BytesMut, id: u32, parts: &Parts, extras: &RequestExtras
         }
         if let Some(user) = &tls.user {
             writer.pair(b"REMOTE_USER", user.as_bytes());
+            writer.pair(b"AUTH_TYPE", b"ClientCert");
         }
     }
     writer.finish();

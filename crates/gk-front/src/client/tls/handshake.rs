@@ -131,7 +131,8 @@ fn is_ended(front: &Front, conn: &Conn, cx: &Context<'_>) -> bool {
     conn.poll_killed(cx) || hurries(front)
 }
 
-/// Logs why there is no connection, at the level of Apache. Plain HTTP gets an answer, too.
+/// Logs why there is no connection, at the level of Apache, but for certificates: their owners are known to somebody, and ask why.
+/// Plain HTTP gets an answer, too.
 fn note(front: &Front, conn: &Rc<Conn>, refused: Refused) {
     let client = Some(&*conn.endpoints.client);
     match refused {
@@ -155,31 +156,34 @@ fn note(front: &Front, conn: &Rc<Conn>, refused: Refused) {
         Refused::Failed(failed) => {
             // The client may still be sending; a reset would take the alert away from it.
             conn.linger.set(matches!(failed, Failed::Tls(_)));
+            let level = match failed {
+                Failed::Tls(Error::InvalidCertificate(_)) => Level::Warn,
+                _ => Level::Info,
+            };
             let (code, text) = match failed {
                 Failed::Tls(error) => reason(&error),
                 other => ("AH02008", format!("TLS handshake failed: {other}")),
             };
-            crate::note_code(Level::Info, code, client, &text);
+            crate::note_code(level, code, client, &text);
         }
         Refused::NoHost => {
             let text = "TLS handshake failed: no host of this address speaks TLS";
             crate::note_code(Level::Error, "AH02008", client, text);
         }
         Refused::Verdict(verified) => {
-            let why = match verified {
-                Verified::Wrong(wrong) => wrong.words(),
-                Verified::Nothing | Verified::Valid(_) => "no certificate",
+            let (level, why) = match verified {
+                Verified::Wrong(wrong) => (Level::Warn, wrong.words()),
+                Verified::Nothing | Verified::Valid(_) => (Level::Info, "no certificate"),
             };
             let text = format!("an earlier TLS session is not taken up again: {why}");
-            crate::note_code(Level::Info, "AH02276", client, &text);
+            crate::note_code(level, "AH02276", client, &text);
         }
     }
 }
 
 /// Counts and logs a request that was none of TLS.
 fn refuse(front: &Front, conn: &Rc<Conn>, first: &[u8]) {
-    front.malformed.set(front.malformed.get() + 1);
-    front.answers.count(400, Reason::Malformed, 0);
+    front.refused_head(400, Reason::Malformed, 0);
     let current = front.current();
     let host = current.compiled.first_host(conn.endpoints.local_address());
     let line = first.split(|byte| *byte == b'\n').next().unwrap_or_default().trim_ascii_end();
@@ -205,7 +209,7 @@ fn reason(error: &Error) -> (&'static str, String) {
             }
             CertificateError::InvalidPurpose => "it is not for clients",
             CertificateError::BadSignature => "its signature is wrong",
-            _ => "it is malformed",
+            _ => "it is malformed, or of a version before 3",
         }),
         error => ("AH02008", format!("TLS handshake failed: {error}")),
     }
