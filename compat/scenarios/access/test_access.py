@@ -139,6 +139,13 @@ def test_with_a_name(server: Server, target: str, user: str, status: int) -> Non
     assert basic(server, target, user).status == status
 
 
+def test_a_user_stays_behind_where_a_rule_leads_elsewhere(server: Server) -> None:
+    """Reported: behind a rule of a place with passwords that leads to one without, the application still found the user."""
+    seen = [basic(server, target, "bob").json for target in ("/basic/leave", "/basic/turn")]
+    found = [(each["PATH_INFO"], each.get("REMOTE_USER"), each.get("AUTH_TYPE")) for each in seen]
+    assert found == [("/left/for", None, None), ("/satisfy/for", "bob", "Basic")]
+
+
 def test_the_header_is_passed_where_it_is_wanted(server: Server) -> None:
     assert basic(server, "/basic/passed", "bob").json["HTTP_AUTHORIZATION"] == "Basic Ym9iOnNlY3JldA=="
 

@@ -62,3 +62,11 @@ def test_inner_documents(server: Server, target: str, body: bytes | None) -> Non
 
 def test_the_applications_own_errors_stay(server: Server) -> None:
     assert server.ask("/given?status=404+Mine&body=mine").body == b"mine"
+
+
+@pytest.mark.parametrize(("target", "status"), [("/a%2Fb", 404), ("/a%00", 404), ("/a%", 400), ("/a%zz", 400)])
+def test_addresses_that_are_not_understood(server: Server, target: str, status: int) -> None:
+    """Reported: the answer to an address with an encoded slash had the server's own page, and no field of `Header always`."""
+    response = server.ask(target)
+    assert (response.status, response.body == (TEXT if status == 404 else b"not understood")) == (status, True)
+    assert response.get("X-Everywhere") == "e"

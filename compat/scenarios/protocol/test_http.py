@@ -111,6 +111,11 @@ def test_versions(server: Server, version: str) -> None:
         assert seen in ([], [400], [505]), seen
 
 
+def test_an_empty_host(server: Server) -> None:
+    seen = client.statuses(server.raw(b"GET /single HTTP/1.1\r\nHost:\r\nConnection: close\r\n\r\n"))
+    assert seen == [differs("An empty Host", ours=200, mod_wsgi=400)]
+
+
 def test_parallel_connections(server: Server) -> None:
     connections = [server.connect() for _ in range(40)]
     for connection in connections:

@@ -173,6 +173,14 @@ pub fn path(parts: &Parts, slashes: EncodedSlashes) -> Result<Vec<u8>, Refusal> 
     })
 }
 
+/// The decoded path; one that cannot be decoded, as it was sent, and what is wrong with it.
+pub fn shown_path(parts: &Parts, slashes: EncodedSlashes) -> (Vec<u8>, Result<(), Refusal>) {
+    match path(parts, slashes) {
+        Ok(path) => (path, Ok(())),
+        Err(refusal) => (target::path(parts).to_vec(), Err(refusal)),
+    }
+}
+
 /// Checks the head's fields about the body against the settings of the place.
 pub fn body(parts: &Parts, settings: &Settings) -> Result<(), Refusal> {
     if parts.headers.contains_key(TRANSFER_ENCODING) && !settings.chunked_request {

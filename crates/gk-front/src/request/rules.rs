@@ -122,14 +122,14 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// For a request whose head was checked. `None`: its host has no rules.
+    /// For a request whose head was checked, and what is wrong with its address. `None`: its host has no rules.
     pub fn new(
         current: &Rc<CurrentSite>,
         ends: &Endpoints,
         parts: &Parts,
         host: Option<&[u8]>,
         arrived: f64,
-    ) -> Result<Option<Self>, Refusal> {
+    ) -> Result<Option<(Self, Result<(), Refusal>)>, Refusal> {
         limits::host(host)?;
         let local = ends.local_address();
         let index = current.compiled.host(local, host);
@@ -138,12 +138,13 @@ impl Asked {
         }
         let base = &current.compiled.site().hosts[index];
         let (server_name, server_port) = route::authority(base, host, local, ends.https);
-        Ok(Some(Self {
+        let (path, understood) = limits::shown_path(parts, base.encoded_slashes);
+        let asked = Self {
             host: index,
             parts: parts.clone(),
             authority: host.map(<[u8]>::to_vec),
             url: target::path(parts).to_vec(),
-            path: limits::path(parts, base.encoded_slashes)?,
+            path,
             as_sent: true,
             query: target::query(parts).to_vec(),
             env: Env::default(),
@@ -166,7 +167,8 @@ impl Asked {
             status: None,
             rewriting: Rewriting::default(),
             current: Rc::clone(current),
-        }))
+        };
+        Ok(Some((asked, understood)))
     }
 
     fn site_host(&self) -> &Host {
@@ -244,10 +246,8 @@ impl Asked {
 
     /// Where a directory was asked for, the request is for its index file, whose own rules count, too. True if so.
     pub fn go_to_index(&mut self, routed: &RoutedRequest) -> bool {
-        let Some((url, file)) = &routed.target.index else { return false };
-        if self.kind(file) != Kind::File {
-            return false;
-        }
+        let index = routed.target.index.as_ref().filter(|(_, file)| self.kind(file) == Kind::File);
+        let Some((url, _)) = index else { return false };
         self.begin_again(url.clone());
         true
     }

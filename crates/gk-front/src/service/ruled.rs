@@ -26,11 +26,15 @@ const INTERNAL_REDIRECTS: usize = 10;
 impl Serving<'_> {
     /// Routes a request of a site with rules, and asks the rules before and after.
     pub(super) async fn ask_rules(&self, host: Option<&[u8]>) -> Result<Rc<RoutedRequest>, Refusal> {
-        let Some(mut asked) = Asked::new(self.current, self.ends, self.parts, host, self.arrived)? else {
+        let asked = Asked::new(self.current, self.ends, self.parts, host, self.arrived)?;
+        let Some((mut asked, understood)) = asked else {
             return self.front.route(self.current, self.ends, host, self.parts, None);
         };
         self.current.host_logs.enter(Some(asked.host));
-        let routed = self.phases(&mut asked).await;
+        let routed = match understood {
+            Ok(()) => self.phases(&mut asked).await,
+            Err(refusal) => Err(refusal),
+        };
         // A refusal, too, gets what rules have for responses.
         let _ = self.asked.set(Box::new(asked));
         routed

@@ -121,6 +121,8 @@ impl Asked {
             }
             Action::Again(path) => {
                 self.env = env;
+                // Who may see this place may be nobody in another.
+                self.caller = None;
                 self.begin_again(path);
                 Ok(Step::Again)
             }
