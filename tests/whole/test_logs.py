@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import grp
+import json
 import os
 import pwd
 import signal
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import harness
 import pytest
@@ -129,19 +131,38 @@ def test_what_an_application_writes_does_nothing_to_a_terminal(term: str) -> Non
     server.clean()
 
 
-def test_a_long_text_without_a_line_break_is_written_in_pieces(gilkeeper: Start) -> None:
+def test_a_long_text_without_a_line_break_is_written_in_pieces(gilkeeper: Start, tmp_path: Path) -> None:
     """Reported: one write of 40 MB without a line break held its request for half a minute, as the rest was copied with every piece of it. Met
     where an application prints a large answer of a service."""
-    server = gilkeeper([], "WSGIDaemonProcess one\nWSGIScriptAlias / ${APP}/writes.py process-group=one\n")
     app = "TEXT = ''.join(f'{number:07x}.' for number in range(20_000))\ndef application(environ, start_response):\n"
     app += "    errors = environ['wsgi.errors']\n    errors.write('begin:' + TEXT)\n    errors.write(':end')\n    errors.flush()\n"
     app += "    start_response('200 OK', [])\n    return [b'']\n"
-    (server.root / "app" / "writes.py").write_text(app)
+    (tmp_path / "writes.py").write_text(app)
+    server = gilkeeper([tmp_path / "writes.py"], "WSGIDaemonProcess one\nWSGIScriptAlias / ${APP}/writes.py process-group=one\n")
     assert server.ask("/").status == 200
     server.wait_log(":end")
     lines = [line.rsplit("] ", 1)[1] for line in server.log().splitlines() if "[wsgi:error]" in line]
     assert len(lines) == 20 and {len(line) for line in lines[:-1]} == {8192}
     assert "".join(lines) == "begin:" + "".join(f"{number:07x}." for number in range(20_000)) + ":end"
+
+
+def test_records_keep_their_level_by_our_handler(gilkeeper: Start, tmp_path: Path) -> None:
+    """Reported: whatever the application's logging wrote had the level `error` in the log. A stream has no levels; our handler has."""
+    conf = "ErrorLogFormat json\nGilkeeperLogConfig ${APP}/logging.json\nWSGIDaemonProcess one\nWSGIScriptAlias / ${APP}/writes.py process-group=one\n"
+    handlers = {"ours": {"class": "gilkeeper.LogHandler"}, "stream": {"class": "logging.StreamHandler"}}
+    loggers = {name: {"level": "DEBUG", "handlers": [name]} for name in handlers}
+    (tmp_path / "logging.json").write_text(json.dumps({"version": 1, "handlers": handlers, "loggers": loggers}))
+    app = "import logging\ndef application(environ, start_response):\n    for name in 'ours', 'stream':\n        log = logging.getLogger(name)\n"
+    app += "        for level in 'critical', 'warning', 'info', 'debug':\n            getattr(log, level)('%s says %s', name, level)\n"
+    app += "    start_response('200 OK', [])\n    return [b'']\n"
+    (tmp_path / "writes.py").write_text(app)
+    server = gilkeeper([tmp_path / "writes.py", tmp_path / "logging.json"], conf)
+    assert server.ask("/").status == 200
+    server.wait_log("stream says debug")
+    said = [json.loads(line) for line in server.log().splitlines() if " says " in line]
+    ours = [("crit", "ours says critical"), ("warn", "ours says warning"), ("info", "ours says info")]
+    stream = [("error", f"stream says {level}") for level in ("critical", "warning", "info", "debug")]
+    assert [(line["level"], line["message"]) for line in said] == ours + stream
 
 
 @pytest.mark.parametrize("how", ["HUP", "USR1", "USR2", "reload", "logrotate"])
