@@ -47,7 +47,7 @@ fn figures(requests: u64) -> Families {
 
 fn pushed(host: &str, requests: u64) -> ExportMetricsServiceRequest {
     let identity = ServerIdentity { host: host.into(), instance: "/srv/root".into(), started: 1 };
-    message(&figures(requests), &identity, 2)
+    message(&figures(requests), "shop", &identity, 2)
 }
 
 #[test]

@@ -192,7 +192,14 @@ fn metrics() {
 fn a_collector_keeps_the_names() {
     let worker = served();
     let identity = ServerIdentity { host: "h".into(), instance: "i".into(), started: 1 };
-    let message = otlp::message(&Families::of(&worker.hub), &identity, 2);
+    let message = otlp::message(&Families::of(&worker.hub), "shop", &identity, 2);
+    let resource = message.resource_metrics[0].resource.as_ref().unwrap();
+    let shown = resource
+        .attributes
+        .iter()
+        .map(|one| format!("{}={:?}", one.key, one.value))
+        .find(|one| one.contains("shop"));
+    assert!(shown.is_some_and(|one| one.starts_with("service.name=")), "{resource:?}");
     let metrics: Vec<_> = message.resource_metrics[0].scope_metrics[0].metrics.iter().collect();
     assert!(metrics.len() > 20);
     for metric in metrics {

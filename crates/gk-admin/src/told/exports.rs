@@ -136,7 +136,8 @@ async fn push_otlp(export: Otlp, identity: ServerIdentity, deliveries: Arc<Deliv
     loop {
         interval.tick().await;
         let families = Families::of(&hub.lock());
-        let message = otlp::message(&families, &identity, gk_sys::clock::epoch_micros() * 1000);
+        let message =
+            otlp::message(&families, &export.service, &identity, gk_sys::clock::epoch_micros() * 1000);
         otlp::push(&export, &message, &deliveries).await;
     }
 }

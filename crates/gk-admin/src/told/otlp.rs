@@ -48,7 +48,12 @@ fn text(key: &str, value: &str) -> KeyValue {
 }
 
 /// The families as an OTLP message. `now`: epoch nanoseconds.
-pub fn message(families: &Families, identity: &ServerIdentity, now: u64) -> ExportMetricsServiceRequest {
+pub fn message(
+    families: &Families,
+    service: &str,
+    identity: &ServerIdentity,
+    now: u64,
+) -> ExportMetricsServiceRequest {
     let metrics = families.0.iter().filter(|family| !family.points.is_empty()).map(|family| {
         let cumulative = AggregationTemporality::Cumulative as i32;
         let data = match family.form {
@@ -86,7 +91,7 @@ pub fn message(families: &Families, identity: &ServerIdentity, now: u64) -> Expo
     let scope_metrics =
         vec![ScopeMetrics { scope: Some(scope), metrics: metrics.collect(), ..ScopeMetrics::default() }];
     let attributes = vec![
-        text("service.name", "gilkeeper"),
+        text("service.name", service),
         text("service.version", version),
         text("service.instance.id", &identity.instance),
         text("host.name", &identity.host),

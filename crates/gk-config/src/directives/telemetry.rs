@@ -33,9 +33,10 @@ pub const ROWS: &[Directive] = &[
     Directive::honoured("WSGIServerMetrics", "On|Off", GLOBAL, Arity::exactly(1), metrics)
         .default("Off").unbuilt("`mod_wsgi.server_metrics()` returns None; the figures of all processes are on `/metrics`")
             .doc("Lets `mod_wsgi.server_metrics()` return data."),
-    Directive::honoured("GilkeeperOTLP", "http://host:port[/path] [interval=seconds] [header=\"Name: value\"] …", GLOBAL, Arity::options(1), otlp)
+    Directive::honoured("GilkeeperOTLP", "http://host:port[/path] [service=name] [interval=seconds] [header=\"Name: value\"] …", GLOBAL, Arity::options(1), otlp)
         .ours().doc("Pushes the metrics of `/metrics` to an OpenTelemetry collector, as OTLP over HTTP in protobuf form, every `interval` \
-            seconds (default 10, at least 1). Without a path it is `/v1/metrics`; `header` may be repeated."),
+            seconds (default 10, at least 1). Without a path it is `/v1/metrics`; `header` may be repeated. `service` is `service.name` \
+            (default `gilkeeper`)."),
     Directive::honoured("GilkeeperRequestId", "On|Off", GLOBAL, Arity::exactly(1), traces::request_id)
         .default("Off, On with GilkeeperTraces").doc("Gives each request an id: the `X-Request-ID` of a trusted proxy, else 32 hexadecimal digits. It is in both logs, \
             in the environ as `HTTP_X_REQUEST_ID` and `gilkeeper.request_id`, in the response as `X-Request-ID`, on the pages, \
@@ -102,6 +103,14 @@ fn push_interval(word: &Word, text: &str) -> Result<f64, Complaint> {
     }
 }
 
+/// `service.name`.
+fn service_name(word: &Word, text: &str) -> Result<String, Complaint> {
+    match text.is_empty() || text.contains(char::is_control) {
+        true => Err(Complaint::error("service= takes a name").at(word)),
+        false => Ok(text.to_owned()),
+    }
+}
+
 /// Name and value of a header field to send along.
 fn header(word: &Word, text: &str) -> Result<(String, String), Complaint> {
     let token = |name: &str| {
@@ -146,12 +155,15 @@ fn otlp(scope: &mut Scope, words: &[Word]) -> Applied {
         return Err(wrong("").at(&words[0]));
     }
     let path = if path.is_empty() { "/v1/metrics".to_owned() } else { format!("/{path}") };
-    let mut otlp = Otlp { authority, path, interval: 10.0, headers: Vec::new() };
+    let mut otlp = Otlp { authority, path, ..Otlp::default() };
     for word in &words[1..] {
         match option(word)? {
             ("interval", text) => otlp.interval = push_interval(word, text)?,
+            ("service", text) => otlp.service = service_name(word, text)?,
             ("header", text) => otlp.headers.push(header(word, text)?),
-            (name, _) => return Err(unknown("GilkeeperOTLP", word, name, &["interval", "header"])),
+            (name, _) => {
+                return Err(unknown("GilkeeperOTLP", word, name, &["service", "interval", "header"]));
+            }
         }
     }
     scope.raw.measurements.export.otlp = Some(otlp);
@@ -264,6 +276,8 @@ mod tests {
         let otlp =
             of("GilkeeperOTLP http://collector interval=5 header=\"X-Key: a b\"").unwrap().otlp.unwrap();
         assert_eq!((otlp.authority.as_str(), otlp.path.as_str()), ("collector:4318", "/v1/metrics"));
+        let named = of("GilkeeperOTLP http://collector service=shop").unwrap().otlp.unwrap();
+        assert_eq!((otlp.service.as_str(), named.service.as_str()), ("gilkeeper", "shop"));
         assert_eq!(otlp.headers, [("X-Key".to_owned(), "a b".to_owned())]);
         assert_eq!(of("GilkeeperOTLP http://[::1]:9/x/y").unwrap().otlp.unwrap().path, "/x/y");
         for (url, authority) in
@@ -296,6 +310,7 @@ mod tests {
             ("GilkeeperOTLP https://x", "TLS is a collector's"),
             ("GilkeeperOTLP http://x intervall=3", "no option `intervall`"),
             ("GilkeeperOTLP http://x header=bad", "header= takes"),
+            ("GilkeeperOTLP http://x service=", "service= takes a name"),
             ("GilkeeperStatsd 8125", "takes host:port"),
             ("GilkeeperStatsd a:1 interval=0", "1 second or more"),
         ] {

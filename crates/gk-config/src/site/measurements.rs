@@ -65,6 +65,9 @@ impl Holders {
     }
 }
 
+/// `service.name` where none is given.
+const SERVICE: &str = "gilkeeper";
+
 /// Where figures are sent.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Export {
@@ -97,15 +100,30 @@ pub struct Datagrams {
 
 /// OTLP over HTTP.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Otlp {
     /// `HOST:PORT` of the URL.
     pub authority: String,
     /// Path of the URL.
     pub path: String,
+    /// `service.name` of the metrics.
+    pub service: String,
     /// Seconds.
     pub interval: f64,
     /// Header fields to send along.
     pub headers: Vec<(String, String)>,
+}
+
+impl Default for Otlp {
+    fn default() -> Self {
+        Self {
+            authority: String::new(),
+            path: "/v1/metrics".to_owned(),
+            service: SERVICE.to_owned(),
+            interval: 10.0,
+            headers: Vec::new(),
+        }
+    }
 }
 
 /// Spans of requests by OTLP.
@@ -137,7 +155,7 @@ impl Default for Traces {
             grpc: false,
             authority: String::new(),
             path: "/v1/traces".to_owned(),
-            service: "gilkeeper".to_owned(),
+            service: SERVICE.to_owned(),
             ratio: 0.01,
             believe: Believed::Proxies,
             slow: 1.0,

@@ -36,10 +36,7 @@ pub(super) fn traces(scope: &mut Scope, words: &[Word]) -> Applied {
                 };
             }
             ("slow", text) => traces.slow = values::seconds("slow=", word, text)?,
-            ("service", text) if !text.is_empty() && !text.contains(char::is_control) => {
-                text.clone_into(&mut traces.service);
-            }
-            ("service", _) => return Err(Complaint::error("service= takes a name").at(word)),
+            ("service", text) => traces.service = super::service_name(word, text)?,
             ("interval", text) => traces.interval = push_interval(word, text)?,
             ("header", text) => traces.headers.push(header(word, text)?),
             (name, _) => return Err(unknown("GilkeeperTraces", word, name, &OPTIONS)),
