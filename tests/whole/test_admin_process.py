@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -42,6 +43,29 @@ def shown(admin: str) -> dict[str, Any] | None:
         return get(admin, "/api/v1/status")
     except OSError:
         return None
+
+
+def readiness(admin: str) -> int:
+    """What a load balancer sees; 0 while nobody answers."""
+    try:
+        with urllib.request.urlopen(f"{admin}/readyz", timeout=10) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+    except OSError:
+        return 0
+
+
+def test_a_new_process_calls_no_server_unready_that_serves(gilkeeper: Start) -> None:
+    """Reported: it said 503 until the front had told it something."""
+    server, admin = started(gilkeeper)
+    until(lambda: readiness(admin) == 200, "the server is ready", 30)
+    for _ in range(3):
+        [before] = admin_processes(server)
+        os.kill(before, signal.SIGKILL)
+        seen = []
+        until(lambda: seen.append(readiness(admin)) or (seen[-1] == 200 and admin_processes(server) not in ([], [before])), "another one", 30)
+        assert set(seen) <= {0, 200}, seen
 
 
 def test_requests_go_on_while_the_pages_are_away(gilkeeper: Start) -> None:

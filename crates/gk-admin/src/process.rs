@@ -111,15 +111,12 @@ impl Prepared {
     }
 
     async fn serve(self, front: &FrontSocket) {
-        let Self { setup, measurements, hub, listening } = self;
+        let Self { setup, measurements, hub, mut listening } = self;
         let exports = Exports::start(&measurements, &setup.server_root, setup.supervisor, &hub);
         // Without pages nobody asks for the history.
         let history = listening.as_ref().map(|listening| listening.pages.history.clone());
         let stream =
             listening.as_ref().map_or_else(Arc::default, |listening| Arc::clone(&listening.pages.stream));
-        if let Some(Listening { listener, tls, pages }) = listening {
-            tokio::spawn(server::serve(listener, tls, pages));
-        }
         let (sender, endings) = mpsc::channel(1);
         let receivers = Receivers { stream, history, exports, front: Some(front.clone()) };
         tokio::spawn(once_a_second::run(hub.clone(), receivers, endings));
@@ -132,6 +129,10 @@ impl Prepared {
                     hub.lock().receive(message, scoreboard, clock::epoch_seconds());
                     if asks {
                         front.send(&FromAdmin::Alive);
+                        // Before it has figures it would say that a server which serves is not ready. Clients wait in the kernel's queue.
+                        if let Some(Listening { listener, tls, pages }) = listening.take() {
+                            tokio::spawn(server::serve(listener, tls, pages));
+                        }
                     }
                 }
             }

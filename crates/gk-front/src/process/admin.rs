@@ -75,6 +75,8 @@ pub struct Admin {
     left: Notify,
     /// The server ends: no restart.
     stopping: Cell<bool>,
+    /// The last figures, for a process that was restarted: it shows nothing before it has some.
+    figures: RefCell<Vec<u8>>,
     /// For a process that was restarted.
     inheritance: RefCell<Inheritance>,
 }
@@ -98,6 +100,7 @@ impl Admin {
             heard: Notify::new(),
             silent: Cell::new(0),
             stopping: Cell::new(false),
+            figures: RefCell::default(),
             inheritance: RefCell::default(),
         });
         admin.begin().await?;
@@ -115,7 +118,9 @@ impl Admin {
     pub fn tell_figures(&self, message: &ToAdmin) {
         if self.takes_figures() {
             self.asked.set(self.asked.get() + 1);
-            self.put((encode(message), None));
+            let figures = encode(message);
+            self.figures.borrow_mut().clone_from(&figures);
+            self.put((figures, None));
         }
     }
 
@@ -205,11 +210,17 @@ impl Admin {
                 format!("the admin process (pid {pid}) was not ready within {seconds} s and is ended")
             }
             Ok(Some((FromAdmin::Ready, _))) => {
-                *self.outbox.borrow_mut() = self.inheritance.borrow_mut().messages();
-                *self.socket.borrow_mut() = Some(Rc::new(socket));
-                self.unsent.notify_one();
+                let mut messages = self.inheritance.borrow_mut().messages();
                 // What the one before it was asked will not be answered.
                 self.answered.set(self.asked.get());
+                let figures = self.figures.borrow().clone();
+                if !figures.is_empty() {
+                    self.asked.set(self.asked.get() + 1);
+                    messages.push_back((figures, None));
+                }
+                *self.outbox.borrow_mut() = messages;
+                *self.socket.borrow_mut() = Some(Rc::new(socket));
+                self.unsent.notify_one();
                 return Ok(());
             }
             Ok(Some((FromAdmin::Refused { why }, _))) => why,
