@@ -56,6 +56,13 @@ impl Front {
         Self { socket, pages, process: std::thread::spawn(move || serve(parts)) }
     }
 
+    /// The process has answered, and has its first figures: from then on it accepts connections.
+    fn begins(&self) {
+        assert_eq!(self.receive(), Some(FromAdmin::Ready));
+        self.send(&ToAdmin::Figures(FrontFigures::default()), None);
+        assert_eq!(self.receive(), Some(FromAdmin::Alive));
+    }
+
     fn send(&self, message: &ToAdmin, descriptor: Option<&OwnedFd>) {
         let along: Vec<BorrowedFd<'_>> = descriptor.iter().map(|fd| fd.as_fd()).collect();
         descriptors::send(&self.socket, &encode(message), &along).unwrap();
@@ -105,7 +112,7 @@ fn worker() -> ToAdmin {
 fn the_pages_show_the_messages_of_the_front() {
     let root = tempfile::tempdir().unwrap();
     let front = Front::start(root.path());
-    assert_eq!(front.receive(), Some(FromAdmin::Ready));
+    front.begins();
     assert_eq!((front.get("/healthz").0, front.get("/readyz").0), (200, 503));
     let status = FrontStatus { connections: 7, ..FrontStatus::default() };
     front.send(&ToAdmin::Figures(FrontFigures { ready: true, status, ..FrontFigures::default() }), None);
@@ -129,7 +136,7 @@ fn the_pages_show_the_messages_of_the_front() {
 fn a_silent_front_is_no_health_until_it_speaks_again() {
     let root = tempfile::tempdir().unwrap();
     let front = Front::start(root.path());
-    assert_eq!(front.receive(), Some(FromAdmin::Ready));
+    front.begins();
     let figures = ToAdmin::Figures(FrontFigures { ready: true, ..FrontFigures::default() });
     front.send(&figures, None);
     front.until("/readyz", |status, _| status == 200);
@@ -152,7 +159,7 @@ fn counters_go_on_in_a_new_admin_process_of_the_same_front() {
         let root = tempfile::tempdir().unwrap();
         let started = gk_sys::clock::epoch_seconds() - front;
         let process = Front::start_since(root.path(), Measurements::default(), started);
-        assert_eq!(process.receive(), Some(FromAdmin::Ready));
+        process.begins();
         let (made, board, now) = support::scoreboard(worker, 0);
         board.group("");
         for request in 0..40 {
@@ -173,7 +180,7 @@ fn counters_go_on_in_a_new_admin_process_of_the_same_front() {
 fn a_stack_comes_from_the_front() {
     let root = tempfile::tempdir().unwrap();
     let front = Front::start(root.path());
-    assert_eq!(front.receive(), Some(FromAdmin::Ready));
+    front.begins();
     front.send(&worker(), None);
     std::thread::scope(|scope| {
         let asked = scope.spawn(|| front.get("/api/v1/stack?worker=4&request=9"));
@@ -205,7 +212,7 @@ fn the_front_learns_why_the_process_cannot_serve() {
 fn a_client_with_all_connections_shuts_no_health_check_out() {
     let root = tempfile::tempdir().unwrap();
     let front = Front::start(root.path());
-    assert_eq!(front.receive(), Some(FromAdmin::Ready));
+    front.begins();
     let status = FrontStatus::default();
     front.send(&ToAdmin::Figures(FrontFigures { ready: true, status, ..FrontFigures::default() }), None);
     front.until("/readyz", |status, _| status == 200);
@@ -233,7 +240,7 @@ fn a_client_with_all_connections_shuts_no_health_check_out() {
 fn with_token_always_a_loopback_address_asks_for_it() {
     let root = tempfile::tempdir().unwrap();
     let front = Front::start_with(root.path(), Measurements { admin_token: true, ..Measurements::default() });
-    assert_eq!(front.receive(), Some(FromAdmin::Ready));
+    front.begins();
     for (path, status) in
         [("/", 401), ("/metrics", 401), ("/api/v1/status", 401), ("/healthz", 200), ("/readyz", 503)]
     {
