@@ -350,7 +350,8 @@ fn hosts(out: &mut Lines, site: &Site) {
         access::listed(out, host.base.closed, &host.base.access, host.base.dispatch.as_ref());
         tls::of_place(out, &host.base.ssl);
         for section in &host.sections {
-            let mut within = section.within.as_deref().map(|w| format!(" within {w}")).unwrap_or_default();
+            let mut within =
+                section.within.as_ref().map(|w| format!(" within {}", scope(w))).unwrap_or_default();
             for (around, _) in section.around.iter().rev() {
                 within.push_str(&format!(" within {}", scope(around)));
             }

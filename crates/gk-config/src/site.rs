@@ -408,11 +408,11 @@ pub struct Branch {
 pub struct Section {
     /// Which requests.
     pub scope: Scope,
-    /// For `<Files>` inside a `<Directory>`: the directory it is limited to.
-    pub within: Option<String>,
-    /// For `<If>` inside of other sections: those, outermost first, each with its directory.
+    /// For `<Files>` inside a `<Directory>` or `<DirectoryMatch>`: the directories it is limited to.
+    pub within: Option<Scope>,
+    /// For `<If>` inside of other sections: those, outermost first, each with its directories.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub around: Vec<(Scope, Option<String>)>,
+    pub around: Vec<(Scope, Option<Scope>)>,
     /// What it sets; `None` fields are inherited.
     pub set: SettingsPatch,
 }

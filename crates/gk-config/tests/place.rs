@@ -379,3 +379,34 @@ fn a_host_has_the_first_group_that_it_may_use() {
         assert_eq!(found, defaults, "{text}");
     }
 }
+
+/// Reported: `<Files>` in a `<DirectoryMatch>` was an error; on Apache it protects files.
+#[test]
+fn files_within_directories_of_a_pattern() {
+    let site = compiled(
+        "Alias /a /srv/a\nAlias /b /srv/b\nWSGIScriptAlias /x /srv/b/x.py\n\
+         <DirectoryMatch ^/srv/a>\n<Files *.html>\nSetEnv OPEN 1\n</Files>\n\
+         <FilesMatch ^x>\n<If \"true\">\nSetEnv CONDITION 1\n</If>\nSetEnv NAME 1\n</FilesMatch>\n</DirectoryMatch>\n\
+         <Directory ~ /b$>\n<Files x.py>\nSetEnv SCRIPT 1\n</Files>\n</Directory>\n",
+    );
+    let names = |file: &str| {
+        let settings = site.settings(0, b"/", Some(Path::new(file)));
+        settings.env.keys().cloned().collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(names("/srv/a/i.html"), "OPEN");
+    assert_eq!(names("/srv/a/x.html"), "NAME OPEN");
+    assert_eq!(names("/srv/b/x.html"), "");
+    assert_eq!(names("/srv/b/x.py"), "SCRIPT");
+    let around = [
+        "<Location /a>\n<Files x>\n</Files>\n</Location>",
+        "<Files x>\n<FilesMatch x>\n</FilesMatch>\n</Files>",
+    ];
+    for text in around {
+        let loaded = load_text("site.conf", text, &Memory::new(), &Surroundings::default());
+        let said = &loaded.diagnostics[0];
+        assert!(
+            said.message.contains("inside <Directory> and <DirectoryMatch>") && said.hint.is_some(),
+            "{said:?}"
+        );
+    }
+}

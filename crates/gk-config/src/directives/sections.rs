@@ -26,9 +26,9 @@ pub const ROWS: &[Directive] = &[
     Directive::honoured("<DirectoryMatch>", "regex", Contexts::SERVER, ONE, directory_match)
         .doc("Settings for directories that match a regular expression."),
     Directive::honoured("<Files>", "name", Contexts::ANY, ONE_OR_TWO, files)
-        .doc("Settings for scripts and files with this name, anywhere or within a `<Directory>`. `<Files ~ regex>` is FilesMatch."),
+        .doc("Settings for scripts and files with this name, anywhere or within a `<Directory>` or `<DirectoryMatch>`, but in no other section. `<Files ~ regex>` is FilesMatch."),
     Directive::honoured("<FilesMatch>", "regex", Contexts::ANY, ONE, files_match)
-        .doc("Settings for scripts and files whose names match a regular expression."),
+        .doc("Settings for scripts and files whose names match a regular expression, where `<Files>` may stand."),
 ];
 
 fn virtual_host(scope: &mut Scope, words: &[Word]) -> Applied {
@@ -67,7 +67,7 @@ fn address(word: &Word) -> Result<HostAddress, Complaint> {
     Ok(HostAddress { host: host.map(|h| h.to_string()), port })
 }
 
-fn open(scope: &mut Scope, place: Place, within: Option<String>) -> Applied {
+fn open(scope: &mut Scope, place: Place, within: Option<Place>) -> Applied {
     let section = Section { scope: place, within, around: Vec::new(), set: SettingsPatch::default() };
     scope.host().sections.push(RawSection { section });
     Ok(())
@@ -117,15 +117,18 @@ fn directory_match(scope: &mut Scope, words: &[Word]) -> Applied {
     open(scope, Place::DirectoryMatch(regex), None)
 }
 
-/// The directory around a `<Files>` section.
-fn within(scope: &mut Scope) -> Result<Option<String>, Complaint> {
+/// The section of directories around a `<Files>` section.
+fn within(scope: &mut Scope) -> Result<Option<Place>, Complaint> {
     let name = scope.name;
     let Some(index) = scope.section else { return Ok(None) };
-    match &scope.host().sections[index].section {
-        Section { scope: Place::Directory(path), .. } => Ok(Some(path.clone())),
+    match &scope.host().sections[index].section.scope {
+        around @ (Place::Directory(_) | Place::DirectoryMatch(_)) => Ok(Some(around.clone())),
         _ => {
-            let message = format!("{name} is allowed inside <Directory> and inside no other section");
-            Err(Complaint::error(message))
+            let message = format!(
+                "{name} is allowed inside <Directory> and <DirectoryMatch>, and inside no other section"
+            );
+            let hint = "end the section around it first; <LocationMatch> with the file's name at the end of the URL path is another way";
+            Err(Complaint::error(message).hint(hint))
         }
     }
 }

@@ -20,7 +20,7 @@ struct Entry {
 /// A section around a conditional one.
 #[derive(Debug)]
 enum Around {
-    Place(Matcher, Option<String>),
+    Place(Matcher, Option<Matcher>),
     If(Branch),
 }
 
@@ -32,7 +32,10 @@ impl Table {
             let Scope::If(branch) = &section.scope else { continue };
             let around = section.around.iter().map(|(scope, within)| match scope {
                 Scope::If(branch) => Ok(Around::If(branch.clone())),
-                scope => Ok(Around::Place(Matcher::new(scope)?, within.clone())),
+                scope => {
+                    let within = within.as_ref().map(Matcher::new).transpose()?;
+                    Ok(Around::Place(Matcher::new(scope)?, within))
+                }
             });
             let around = around.collect::<Result<_, String>>()?;
             entries.push(Entry { around, branch: branch.clone(), patch: section.set.clone() });
@@ -58,7 +61,7 @@ impl Table {
             for around in &entry.around {
                 let within = match around {
                     Around::Place(matcher, within) => {
-                        matcher.matches(url, spot) && is_within(within.as_deref(), spot)
+                        matcher.matches(url, spot) && is_within(within.as_ref(), spot)
                     }
                     Around::If(branch) => holds(branch)?,
                 };

@@ -23,7 +23,7 @@ pub fn compile(pattern: &str) -> Result<Regex, String> {
 #[derive(Debug)]
 pub struct Table {
     base: Arc<Settings>,
-    sections: Vec<(Matcher, Option<String>, SettingsPatch)>,
+    sections: Vec<(Matcher, Option<Matcher>, SettingsPatch)>,
     sums: RwLock<HashMap<Vec<u16>, Arc<Settings>>>,
 }
 
@@ -45,10 +45,10 @@ pub(super) enum Matcher {
 impl Table {
     /// Compiles the sections of a host.
     pub fn new(host: &Host) -> Result<Self, String> {
-        let sections = host
-            .sections
-            .iter()
-            .map(|section| Ok((Matcher::new(&section.scope)?, section.within.clone(), section.set.clone())));
+        let sections = host.sections.iter().map(|section| {
+            let within = section.within.as_ref().map(Matcher::new).transpose()?;
+            Ok((Matcher::new(&section.scope)?, within, section.set.clone()))
+        });
         Ok(Self {
             base: Arc::new(host.base.clone()),
             sections: sections.collect::<Result<_, String>>()?,
@@ -77,7 +77,7 @@ impl Table {
         for (matcher, within, patch) in &self.sections {
             let speaks = matcher.kind() == 0 && patch.served.names_links();
             let spot = Spot::Folder(folder);
-            if speaks && matcher.matches(b"", spot) && is_within(within.as_deref(), spot) {
+            if speaks && matcher.matches(b"", spot) && is_within(within.as_ref(), spot) {
                 served.lay(&patch.served);
             }
         }
@@ -93,7 +93,7 @@ impl Table {
     fn at(&self, url: &[u8], spot: Spot) -> Arc<Settings> {
         let mut hits: Vec<u16> = Vec::new();
         for (index, (matcher, within, _)) in self.sections.iter().enumerate() {
-            if matcher.matches(url, spot) && is_within(within.as_deref(), spot) {
+            if matcher.matches(url, spot) && is_within(within.as_ref(), spot) {
                 hits.push(u16::try_from(index).unwrap_or(u16::MAX));
             }
         }
@@ -201,18 +201,14 @@ impl<'p> Spot<'p> {
     }
 }
 
-/// Whether a place is below the directory that a section is limited to.
-pub(super) fn is_within(within: Option<&str>, spot: Spot) -> bool {
-    let Some(within) = within else { return true };
-    if glob::is_pattern(within) {
-        return Matcher::DirectoryGlob(within.to_owned()).matches(b"", spot);
-    }
-    spot.directory().is_some_and(|dir| below(dir, within.as_bytes()))
+/// Whether a place is in the directories that a section is limited to.
+pub(super) fn is_within(within: Option<&Matcher>, spot: Spot) -> bool {
+    within.is_none_or(|directories| directories.matches(b"", spot))
 }
 
 /// Whether a section matches, compiling on the way: for resolving, where each is asked once.
 pub(crate) fn matches(section: &Section, url: &[u8], file: Option<&Path>) -> bool {
     let spot = file.map_or(Spot::Url, Spot::File);
-    Matcher::new(&section.scope).is_ok_and(|m| m.matches(url, spot))
-        && is_within(section.within.as_deref(), spot)
+    let holds = |scope: &Scope| Matcher::new(scope).is_ok_and(|m| m.matches(url, spot));
+    holds(&section.scope) && section.within.as_ref().is_none_or(holds)
 }
