@@ -2,6 +2,7 @@
 //! waitress and mod_wsgi-express, and words where a command stands.
 
 use super::options;
+use crate::directive::Status;
 use std::path::Path;
 
 /// Counterpart of another server's option.
@@ -35,10 +36,13 @@ const OPTIONS: &[(&[&str], Counterpart)] = &[
     (&["http2-max-concurrent-streams"], Words("`--set 'H2MaxSessionStreams N'`")),
     (&["http2-initial-stream-window-size"], Words("`--set 'H2WindowSize N'`")),
     (&["http1-header-read-timeout"], Words("`--header-timeout SECONDS` here")),
+    (&["header-max-timeout", "header-min-rate"], Words("`--set 'RequestReadTimeout header=20-40,MinRate=500'`")),
+    (&["body-max-timeout", "body-min-rate"], Words("`--set 'RequestReadTimeout body=20-60,MinRate=500'`")),
     (&["http1-keep-alive", "no-http1-keep-alive"], Words("`--keep-alive-timeout SECONDS` here")),
     (&["header"], Words("`--set 'Header set NAME VALUE'`")),
     (&["error-document"], Words("`--set 'ErrorDocument CODE …'`")),
     (&["ssl", "tls"], Words("`--https-port N` with `--ssl-certificate-file FILE` here")),
+    (&["ssl-port"], Same("https-port")),
     (&["unix-socket", "uds"], Same("socket")),
     (&["chmod-socket", "unix-socket-perms", "uds-permissions"], Same("socket-mode")),
     (&["fd"], Absent("sockets of a service manager are taken by themselves; see `gilkeeper systemd-unit`")),
@@ -116,13 +120,27 @@ const OPTIONS: &[(&[&str], Counterpart)] = &[
     (&["static-map", "static-path-mount", "static-path-route"], Words("`--static URL PATH`")),
     (&["check-static"], Same("document-root")),
     (&["directory-index"], Words("`--set 'DirectoryIndex NAME'`")),
+    (&["directory-listing"], Words("`--set 'Options +Indexes'`")),
+    (&["mime-types"], Words("`--set 'AddType TYPE ENDING'`")),
+    (&["map-head-to-get"], Words("`--set 'WSGIMapHEADToGET Auto|On|Off'`")),
+    (&["rewrite-rules"], Words("`--set 'RewriteEngine On'` with `--set 'RewriteRule …'` for each rule, or `-c FILE` for a whole configuration")),
+    (&["allow-override"], Absent("`.htaccess` files are not read; `--set DIRECTIVE` and `-c FILE` take their lines")),
+    (&["envvars-script"], Words("`--env-file FILE`, with one NAME=VALUE on a line")),
+    (&["embedded-mode"], Words("`--embedded` here")),
+    (&["startup-log", "startup-log-name"], Words("the error log, which has the start, too")),
+    (&["verbose-debugging"], Words("`--log-level debug` here")),
+    (&["service-user", "service-group"], Words("`user=` and `group=` of the service's WSGIDaemonProcess in a configuration file")),
+    (&["with-newrelic", "with-newrelic-agent", "with-newrelic-platform"], Absent("the application is wrapped with the agent in its own code")),
+    (&["with-php5", "with-cgi"], Absent("WSGI applications and files are served, and no CGI programs")),
+    (&["enable-debugger", "debugger-startup", "enable-coverage", "coverage-directory", "enable-recorder", "recorder-directory", "enable-gdb", "gdb-executable"],
+        Absent("such a tool runs with the application's tests; `gilkeeper profile` looks into a running server")),
     (&["compress-responses"], Words("`--set 'GilkeeperCompress gzip br'`")),
     (&["proxy-mount-point", "proxy-url-alias", "proxy-virtual-host"], Absent("Gilkeeper is no proxy; one in front of it can do that")),
     (&["statsd-host"], Words("`--set 'GilkeeperStatsd HOST:PORT'`")),
     (&["statsd-prefix"], Words("`--set 'GilkeeperStatsd HOST:PORT prefix=NAME'`")),
     (&["stats", "metrics", "metrics-address", "metrics-port", "server-metrics", "server-status"],
         Words("`--admin HOST:PORT`: the dashboard, and `/metrics` for Prometheus")),
-    (&["enable-profiler"], Words("`gilkeeper profile`, while the server runs")),
+    (&["enable-profiler", "profiler-directory"], Words("`gilkeeper profile`, while the server runs")),
     (&["callable"], Same("callable-object")),
     (&["app", "A", "module", "wsgi-file", "wsgi", "file", "wsgi-app", "entry-point"], Words("the argument SCRIPT, as in `gilkeeper serve app:app`")),
     (&["application-type"], Absent("SCRIPT is a file if there is one of that name, else a module")),
@@ -134,7 +152,8 @@ const OPTIONS: &[(&[&str], Counterpart)] = &[
     (&["post-buffering"], Words("how it always is: a thread gets a request when its body is there")),
     (&["master", "M", "vacuum", "die-on-term", "need-app", "respawn-failed-workers", "single-interpreter"], Words("how it always is")),
     (&["reuse-port", "no-sendfile", "sendfile", "worker-tmp-dir", "offload-threads", "thunder-lock", "plugin", "plugins", "modules-directory",
-        "httpd-executable", "apachectl-executable"], Absent("nothing of the kind is needed")),
+        "httpd-executable", "apachectl-executable", "rotatelogs-executable", "shell-executable", "server-mpm", "socket-prefix", "socket-path", "isatty",
+        "enable-docs"], Absent("nothing of the kind is needed")),
     (&["paste", "paster"], Absent("a script that calls `paste.deploy.loadapp` and names the result `application` serves it")),
     (&["workers-max-rss", "reload-on-rss", "evil-reload-on-rss"], Words("`memory-limit=` of WSGIDaemonProcess in a configuration file")),
 ];
@@ -159,7 +178,9 @@ pub fn meaning(name: &str, value: Option<&str>) -> Option<String> {
     if options::find(name).is_some() {
         return None;
     }
-    let (_, counterpart) = OPTIONS.iter().find(|(names, _)| names.contains(&name))?;
+    let Some((_, counterpart)) = OPTIONS.iter().find(|(names, _)| names.contains(&name)) else {
+        return of_process(name);
+    };
     let is_terminal = value == Some("-");
     let value = value.filter(|value| !value.is_empty() && !value.starts_with('-'));
     let exactly = |words: String| format!(": write `{words}`");
@@ -194,6 +215,15 @@ pub fn meaning(name: &str, value: Option<&str>) -> Option<String> {
         Log(words, _) => format!("is {words}"),
         Development => "is `gilkeeper dev SCRIPT`, or `--reload-on-changes`".to_owned(),
         Absent(why) => format!("is not there: {why}"),
+    })
+}
+
+/// An option of WSGIDaemonProcess that `serve` does not have.
+fn of_process(name: &str) -> Option<String> {
+    let row = gk_options::OPTIONS.iter().find(|row| row.name == name)?;
+    Some(match row.status {
+        Status::WithoutEffect(why) => format!("is not there: {why}"),
+        _ => format!("is `{name}=` of WSGIDaemonProcess in a configuration file"),
     })
 }
 
@@ -289,11 +319,15 @@ mod tests {
             ),
             ("w", Some("app:app"), "is `--processes` here"),
             ("reload", None, "is `gilkeeper dev SCRIPT`, or `--reload-on-changes`"),
+            ("memory-limit", Some("1G"), "is `memory-limit=` of WSGIDaemonProcess in a configuration file"),
+            ("directory-listing", None, "is `--set 'Options +Indexes'`"),
         ] {
             assert_eq!(meaning(name, value).as_deref(), Some(expected), "{name}");
         }
         assert!(is_of_development("reload") && !is_of_development("workers"));
-        assert!(meaning("daemon", None).unwrap().starts_with("is not there: "));
+        for name in ["daemon", "server-mpm", "socket-prefix", "send-buffer-size", "proxy-allow-from"] {
+            assert!(meaning(name, None).unwrap().starts_with("is not there: "), "{name}");
+        }
         assert_eq!((meaning("threads", None), meaning("no-such-thing", None)), (None, None));
         assert_eq!(key("max_requests").as_deref(), Some("is `maximum-requests` here"));
         assert_eq!((command("restart"), command("serve")), (Some("reload"), None));
