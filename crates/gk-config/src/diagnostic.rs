@@ -38,6 +38,8 @@ pub enum Ignores {
     Part,
     /// The whole line has no effect.
     Whole,
+    /// What it says is not done, and requests that it is about are refused in its place.
+    Refuses,
 }
 
 /// One diagnostic, complete in itself.
@@ -172,6 +174,11 @@ impl Complaint {
     /// Says that the whole line has no effect.
     pub fn ignored(self) -> Self {
         Self { ignores: Ignores::Whole, ..self }
+    }
+
+    /// Says that requests are refused, as what the line says is not done.
+    pub fn refuses(self) -> Self {
+        Self { ignores: Ignores::Refuses, ..self }
     }
 
     /// Says that a part of the line has no effect.

@@ -106,16 +106,20 @@ fn not_asked(name: &str) -> Complaint {
     let known = apache.contains(&lower.as_str()) || lower.starts_with("ldap-") || lower.starts_with("dbd-");
     let message = match known {
         true => {
-            format!("`Require {name}` is a rule of Apache that is not asked here: it admits nobody (403)")
+            format!(
+                "`Require {name}` is a rule of Apache that Gilkeeper does not have: it admits nobody (403)"
+            )
         }
         false => format!("`Require {name}` is no rule that is known here: it admits nobody (403)"),
     };
-    let complaint = Complaint::warning(message);
+    let complaint = Complaint::warning(message).refuses();
     match lower.as_str() {
         "host" | "forward-dns" => {
             complaint.hint("names but localhost are not looked up here: use `Require ip` with addresses")
         }
-        _ if known => complaint.hint(format!("asked here: {ASKED}; let a proxy in front ask the others")),
+        _ if known => {
+            complaint.hint(format!("rules that are here: {ASKED}; a proxy in front can have the others"))
+        }
         _ => match nearest::nearest(&lower, ASKED.split(", ")) {
             Some(near) => complaint.hint(format!("did you mean `{near}`? known: {ASKED}")),
             None => complaint.hint(format!("known: {ASKED}")),

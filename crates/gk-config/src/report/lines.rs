@@ -71,15 +71,15 @@ pub fn fields(value: &impl Serialize) -> Vec<(String, String)> {
             Value::String(text) if text.is_empty() => "%{GLOBAL}".to_owned(),
             Value::String(text) => text,
             Value::Array(items) if items.is_empty() => return None,
-            Value::Array(items) => {
-                items.iter().map(|i| i.as_str().unwrap_or("")).collect::<Vec<_>>().join(" ")
-            }
+            Value::Array(items) => items.iter().filter_map(part).collect::<Vec<_>>().join(" "),
             Value::Object(map) if map.is_empty() => return None,
             Value::Object(map) => {
-                let pairs = map.iter().map(|(k, v)| {
-                    format!("{k}={}", v.as_str().or_else(|| v.get("path")?.as_str()).unwrap_or(""))
-                });
-                pairs.collect::<Vec<_>>().join(" ")
+                let pairs: Vec<String> =
+                    map.iter().filter_map(|(k, v)| Some(format!("{k}={}", part(v)?))).collect();
+                match pairs.is_empty() {
+                    true => return None,
+                    false => pairs.join(" "),
+                }
             }
         };
         // Rules are no pairs of name and value; their directives are listed by themselves, and so is what is asked of TLS.
@@ -87,6 +87,25 @@ pub fn fields(value: &impl Serialize) -> Vec<(String, String)> {
             .then(|| (name.replace('_', "-"), text))
     });
     pairs.collect()
+}
+
+/// A value within a value; `None`: it is not set.
+fn part(value: &Value) -> Option<String> {
+    Some(match value {
+        Value::Null => return None,
+        Value::Bool(on) => if *on { "On" } else { "Off" }.to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        Value::Array(items) => items.iter().filter_map(part).collect::<Vec<_>>().join(","),
+        Value::Object(map) => match map.get("path") {
+            Some(path) => part(path)?,
+            None => {
+                let pairs =
+                    map.iter().filter_map(|(k, v)| Some(format!("{}:{}", k.replace('_', "-"), part(v)?)));
+                pairs.collect::<Vec<_>>().join(",")
+            }
+        },
+    })
 }
 
 /// A script as it is written on an alias.

@@ -1,5 +1,5 @@
 //! What becomes of each directive that a configuration uses: the status of its row, unless a message takes it back. A line is
-//! never both honoured and ignored.
+//! never both honoured and ignored, and none that a warning is about is plainly honoured.
 
 use super::lines::Lines;
 use crate::diagnostic::{Diagnostic, Ignores, Severity};
@@ -38,7 +38,7 @@ impl Outcome {
             Self::Honoured => "honoured",
             Self::WithoutEffect => "without effect",
             Self::NotBuiltYet => "not built yet",
-            Self::Closes => "denying access (403)",
+            Self::Closes => "denying access",
             Self::ToProxy => "to move to a proxy",
             Self::Otherwise => "to write otherwise",
             Self::Unknown => "unknown",
@@ -78,10 +78,14 @@ fn outcome<'l>(used: &Used, said: &'l [Diagnostic]) -> (Outcome, Option<&'l str>
     if let Some(error) = here().find(|d| d.severity == Severity::Error) {
         return (Outcome::Wrong, Some(&error.message));
     }
-    match (own, ignored(Ignores::Whole), ignored(Ignores::Part)) {
-        ((Outcome::Honoured, _), Some(why), _) => (Outcome::WithoutEffect, Some(why)),
-        ((Outcome::Honoured, _), None, part) => (Outcome::Honoured, part),
-        (own, ..) => own,
+    if own.0 != Outcome::Honoured {
+        return own;
+    }
+    let warned = || here().find(|d| d.severity == Severity::Warning).map(|d| d.message.as_str());
+    match (ignored(Ignores::Refuses), ignored(Ignores::Whole)) {
+        (Some(why), _) => (Outcome::Closes, Some(why)),
+        (None, Some(why)) => (Outcome::WithoutEffect, Some(why)),
+        (None, None) => (Outcome::Honoured, ignored(Ignores::Part).or_else(warned)),
     }
 }
 
@@ -108,6 +112,8 @@ pub fn listed(out: &mut Lines, loaded: &Loaded) {
     for used in &loaded.used {
         let (kind, why) = outcome(used, &loaded.diagnostics);
         let word = match kind {
+            // An unknown AuthType is answered 500, as by Apache.
+            Outcome::Closes if matches!(used.status, Some(Status::Honoured)) => "denies access",
             Outcome::Closes => "denies access (403)",
             Outcome::Wrong => "wrong",
             kind => kind.counted(),

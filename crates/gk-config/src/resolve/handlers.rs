@@ -26,6 +26,7 @@ pub fn check(raw: &Raw, ignore_unknown: bool, journal: &mut Journal) {
                 match ignore_unknown {
                     true => {
                         Complaint::warning(format!("{message}: everything in this scope is answered 403"))
+                            .refuses()
                     }
                     false => Complaint::error(message),
                 }
@@ -33,7 +34,8 @@ pub fn check(raw: &Raw, ignore_unknown: bool, journal: &mut Journal) {
             false => Complaint::warning(format!(
                 "the handler `{}` is not built here: files with these extensions are answered 403",
                 word.text
-            )),
+            ))
+            .refuses(),
         };
         journal.say(complaint.at(word).hint(remedy(bare)));
     }

@@ -218,6 +218,6 @@ pub fn close(raw: &mut Raw, journal: &mut Journal) {
         }
         let message = "no certificate of an NSS database can be asked for here, so every request in this scope is answered 403";
         let hint = "export the authorities in PEM form, name them with SSLCACertificateFile, and write SSLVerifyClient";
-        journal.say(Complaint::warning(message).at(word).hint(hint));
+        journal.say(Complaint::warning(message).refuses().at(word).hint(hint));
     }
 }

@@ -93,7 +93,7 @@ impl Rule {
             Self::ScriptGroup(names) => {
                 format!("users whom the group script puts into {}", names.join(" or "))
             }
-            Self::Unknown(name) => format!("nobody (`Require {name}` is not asked here)"),
+            Self::Unknown(name) => format!("nobody (Gilkeeper does not have `Require {name}`)"),
         }
     }
 }
@@ -147,7 +147,7 @@ impl Users {
             Some(AuthType::Basic) => ("Basic", self.basic.as_ref()),
             Some(AuthType::Digest) => ("Digest", self.digest.as_ref()),
             Some(AuthType::Other(name)) => {
-                return format!("users: AuthType {name} is not asked here, so nobody is one");
+                return format!("users: Gilkeeper does not have AuthType {name}, so nobody is one");
             }
             Some(AuthType::None) | None => {
                 return "users: no AuthType asks for them, so nobody is one".to_owned();

@@ -58,7 +58,7 @@ fn auth_type(scope: &mut Scope, words: &[Word]) -> Applied {
     if let AuthType::Other(name) = &given {
         let message =
             format!("`AuthType {name}` is not known here: requests that need a user are answered 500");
-        scope.say(Complaint::warning(message).at(&words[0]).hint("Basic and Digest are known"));
+        scope.say(Complaint::warning(message).refuses().at(&words[0]).hint("Basic and Digest are known"));
     }
     access(scope).users.auth_type = Some(given);
     Ok(())
@@ -75,7 +75,9 @@ fn providers(scope: &mut Scope, words: &[Word]) -> Result<Vec<Provider>, Complai
         let complaint = at(words)(mistake);
         scope.settings().closed = true;
         scope.say(
-            Complaint::warning(format!("{}: this scope is answered 403", complaint.message)).at(&words[0]),
+            Complaint::warning(format!("{}: this scope is answered 403", complaint.message))
+                .refuses()
+                .at(&words[0]),
         );
         Ok(Vec::new())
     })

@@ -72,8 +72,7 @@ fn unless_only_detected(scope: &mut Scope, _: &[Word]) -> Applied {
 /// Outside of a section there are settings of a module only: the scope that asks for a user names it, and is closed.
 fn unless_outside(scope: &mut Scope, _: &[Word]) -> Applied {
     if scope.section.is_none() {
-        scope.status =
-            Status::WithoutEffect("a scope that authenticates users in this way denies access (403)");
+        scope.status = Status::WithoutEffect("a scope that authenticates users in this way admits nobody");
     }
     Ok(())
 }
