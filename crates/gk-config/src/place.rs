@@ -14,6 +14,7 @@ mod sections;
 pub use expand::{Asked, callable_name, group_name, server_and_port};
 pub use handlers::Handler;
 pub(crate) use hosts::first as first_host;
+pub(crate) use scripts::covers;
 pub use scripts::{Files, Found, FoundPath, Hit, Kind, NoFiles, Origin, Script, Walked, script_name_end};
 pub(crate) use sections::matches as section_matches;
 

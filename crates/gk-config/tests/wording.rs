@@ -46,8 +46,8 @@ fn every_warning_names_its_remedy() {
         ("WSGIDaemonProcess a umask=9".to_owned(), "umask= takes an octal number", "the group"),
         (place("Require frob"), "`Require frob` is no rule that is known here", "known: all, ip"),
         (place("Require valid-usr"), "no rule that is known here", "did you mean `valid-user`?"),
-        (place("Require host example.com"), "a rule of Apache that is not asked here", "`Require ip`"),
-        (place("Require ldap-group x"), "a rule of Apache that is not asked here", "a proxy in front"),
+        (place("Require host example.com"), "a rule of Apache that Gilkeeper does not have", "`Require ip`"),
+        (place("Require ldap-group x"), "a rule of Apache that Gilkeeper does not have", "a proxy in front"),
         (
             host("ServerName x").replace('*', "*:443") + "\nListen 8000",
             "(listened on: port 8000)",
@@ -97,4 +97,30 @@ fn a_section_that_is_passed_over_is_said_where_it_is_missed() {
     }
     let quiet = "<IfVersion < 2.4>\nOrder allow,deny\n</IfVersion>\n<IfModule !mod_wsgi.c>\nLoadModule x y\n</IfModule>\n";
     assert!(said(quiet).is_empty(), "{:?}", said(quiet));
+}
+
+/// Reported: `check --strict` accepted script aliases that no request reaches, and listed them as served.
+#[test]
+fn an_alias_that_another_hides_is_told() {
+    let cases = [
+        ("Alias / /srv\nWSGIScriptAlias /v1 /x", vec![(2, "of /v1: `Alias /` takes")]),
+        ("WSGIScriptAlias /v1 /x\nAlias /v1/ /srv/\nAlias / /srv/", vec![(1, "of /v1: `Alias /` takes")]),
+        ("WSGIScriptAlias / /x\nWSGIScriptAlias /later /y", vec![(2, "of /later: `WSGIScriptAlias /`")]),
+        ("WSGIScriptAlias /a /x\nWSGIScriptAlias /a/ /y", vec![(2, "of /a/: `WSGIScriptAlias /a`")]),
+        ("WSGIScriptAlias /a /x\nWSGIScriptAlias /a /y", vec![(2, "of /a: `WSGIScriptAlias /a`")]),
+        ("Alias /s /srv\nAlias /s/t /srv2", vec![(2, "of /s/t: `Alias /s`")]),
+        // Others take only a part, or stand in another host.
+        ("Alias /s/t /srv\nAlias /s /srv2\nWSGIScriptAlias /st /x\nWSGIScriptAlias / /y", vec![]),
+        ("WSGIScriptAliasMatch ^/ /x\nAliasMatch ^/ /y\nWSGIScriptAlias /a /x", vec![]),
+        ("Alias / /srv\n<VirtualHost *:8000>\nWSGIScriptAlias /a /x\n</VirtualHost>", vec![]),
+    ];
+    for (text, expected) in cases {
+        let said = said(text);
+        let found: Vec<&Diagnostic> =
+            said.iter().filter(|d| d.message.starts_with("no request reaches this")).collect();
+        assert_eq!(found.len(), expected.len(), "{text}: {said:#?}");
+        for (one, (line, part)) in found.iter().zip(expected) {
+            assert!(one.line == line && one.message.contains(part) && one.hint.is_some(), "{text}: {one:#?}");
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! Which script serves which URL: script aliases, imports, the callable, handler and dispatch scripts.
 
 pub mod handlers;
+mod shadowed;
 
 use super::raw::{GroupUse, Need, RawMount};
 use crate::diagnostic::Complaint;
@@ -164,6 +165,9 @@ fn add_mount(scope: &mut Scope, mut mount: Mount, word: &Word, given: Options) -
     mount.application_group = given.application_group;
     mount.callable_object = given.callable_object;
     mount.pass_authorization = given.pass_authorization;
+    if !mount.regex {
+        shadowed::check_mount(scope, &mount.url, word);
+    }
     let groups_above = scope.raw.groups.len();
     let host = scope.host();
     mount.order = host.next_order;
@@ -256,24 +260,27 @@ fn alias(scope: &mut Scope, words: &[Word]) -> Applied {
                 .hint(format!("write {} {url} {}/", scope.name, words[1].text)),
         );
     }
-    add_static(scope, StaticAlias { url, path, ..StaticAlias::default() })
+    add_static(scope, StaticAlias { url, path, ..StaticAlias::default() }, &words[0])
 }
 
 fn alias_match(scope: &mut Scope, words: &[Word]) -> Applied {
     let url = values::pattern(scope.name, &words[0], &words[0].text)?;
     let path = scope.path(&words[1].text);
-    add_static(scope, StaticAlias { url, path, regex: true, ..StaticAlias::default() })
+    add_static(scope, StaticAlias { url, path, regex: true, ..StaticAlias::default() }, &words[0])
 }
 
 fn program_alias(scope: &mut Scope, words: &[Word]) -> Applied {
     let (url, path) = (url_path(scope, &words[0])?, scope.path(&words[1].text));
     let message = format!("CGI programs are not run here: everything below {url} is answered 403");
     let hint = "keep a server that runs them, and let a proxy in front choose by path";
-    scope.say(Complaint::warning(message).at(&words[0]).hint(hint));
-    add_static(scope, StaticAlias { url, path, program: true, ..StaticAlias::default() })
+    scope.say(Complaint::warning(message).refuses().at(&words[0]).hint(hint));
+    add_static(scope, StaticAlias { url, path, program: true, ..StaticAlias::default() }, &words[0])
 }
 
-fn add_static(scope: &mut Scope, alias: StaticAlias) -> Applied {
+fn add_static(scope: &mut Scope, alias: StaticAlias, word: &Word) -> Applied {
+    if !alias.regex {
+        shadowed::check_static(scope, &alias, word);
+    }
     let host = scope.host();
     let order = host.next_order;
     host.next_order += 1;

@@ -254,6 +254,12 @@ fn is_script(target: &[u8], files: &dyn Files) -> bool {
     }
 }
 
+/// Whether an alias of one URL path is about all URLs of another's; the root may be empty.
+pub(crate) fn covers(alias: &str, other: &str) -> bool {
+    let other = if other.is_empty() { "/" } else { other };
+    behind(other.as_bytes(), alias.as_bytes()).is_some()
+}
+
 /// The end of an alias's own part of a URL path, if the alias is about it: it ends with a slash, or the URL path goes on with one.
 fn behind(url: &[u8], alias: &[u8]) -> Option<usize> {
     let rest = url.strip_prefix(alias)?;
