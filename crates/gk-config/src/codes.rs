@@ -1,7 +1,8 @@
 //! The message codes: mod_wsgi's numbers, which stay what they are so that existing alert rules go on working, and
-//! our own. Data only; `gilkeeper explain` and the reference print it.
+//! our own; and Apache's codes of lines that are written as it does. Data only; `gilkeeper explain` and the reference print it.
 
 mod access;
+mod apache;
 mod own;
 mod process;
 mod python;
@@ -20,6 +21,19 @@ pub enum Level {
     Warn,
     /// `notice`.
     Notice,
+    /// `info`.
+    Info,
+}
+
+/// Whose number a code has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Series {
+    /// mod_wsgi's: `WSGI0084`.
+    ModWsgi,
+    /// Gilkeeper's: `GK0001`.
+    Own,
+    /// Apache's: `AH01630`.
+    Apache,
 }
 
 impl Level {
@@ -31,6 +45,7 @@ impl Level {
             Self::Error => "error",
             Self::Warn => "warn",
             Self::Notice => "notice",
+            Self::Info => "info",
         }
     }
 }
@@ -48,8 +63,8 @@ pub struct Code {
     pub effect: &'static str,
     /// What to do; empty where nothing can be done from outside.
     pub remedy: &'static str,
-    /// `GK` in place of `WSGI`.
-    pub ours: bool,
+    /// Whose number it is.
+    pub series: Series,
 }
 
 const fn code(
@@ -59,13 +74,17 @@ const fn code(
     effect: &'static str,
     remedy: &'static str,
 ) -> Code {
-    Code { number, level, condition, effect, remedy, ours: false }
+    Code { number, level, condition, effect, remedy, series: Series::ModWsgi }
 }
 
 impl Code {
-    /// `WSGI0084` or `GK0001`.
+    /// `WSGI0084`, `GK0001` or `AH01630`.
     pub fn name(&self) -> String {
-        format!("{}{:04}", if self.ours { "GK" } else { "WSGI" }, self.number)
+        match self.series {
+            Series::ModWsgi => format!("WSGI{:04}", self.number),
+            Series::Own => format!("GK{:04}", self.number),
+            Series::Apache => format!("AH{:05}", self.number),
+        }
     }
 
     /// The page of the code as plain text.
@@ -85,12 +104,12 @@ impl Code {
 /// Numbers mod_wsgi has withdrawn; they are not used again.
 pub const RETIRED: &[u16] = &[37, 39, 66, 92, 93, 180, 193, 197];
 
-/// All codes by number, mod_wsgi's first.
+/// All codes by number, mod_wsgi's first and Apache's last.
 pub fn all() -> impl Iterator<Item = &'static Code> {
     let mut theirs: Vec<&Code> =
         [process::CODES, python::CODES, access::CODES, request::CODES].into_iter().flatten().collect();
     theirs.sort_by_key(|code| code.number);
-    theirs.into_iter().chain(own::CODES)
+    theirs.into_iter().chain(own::CODES).chain(apache::CODES)
 }
 
 /// What there is to say about a code, by its name in any case; or why there is nothing.
@@ -107,7 +126,7 @@ pub fn explain(name: &str) -> Result<String, String> {
     let near = crate::nearest::nearest(&upper, names.iter().map(String::as_str));
     Err(match near {
         Some(near) => format!("there is no message code `{name}`; did you mean {near}?"),
-        None => format!("there is no message code `{name}`: codes look like WSGI0084 or GK0001"),
+        None => format!("there is no message code `{name}`: codes look like WSGI0084, GK0001 or AH01630"),
     })
 }
 
@@ -117,7 +136,8 @@ mod tests {
 
     #[test]
     fn numbers_are_complete_and_unique() {
-        let numbers: Vec<u16> = all().filter(|code| !code.ours).map(|code| code.number).collect();
+        let numbers: Vec<u16> =
+            all().filter(|code| code.series == Series::ModWsgi).map(|code| code.number).collect();
         let expected: Vec<u16> = (1..=210).filter(|n| !RETIRED.contains(n)).collect();
         assert_eq!(numbers, expected);
         assert_eq!(numbers.len(), 202);
@@ -130,5 +150,9 @@ mod tests {
         assert!(explain("WSGI0037").unwrap().contains("Withdrawn"));
         assert!(explain("WSGI9999").is_err() && explain("84").is_err());
         assert!(explain("GK0001").is_ok());
+        // Reported: log lines of denied requests have Apache's codes, and there was nothing about them.
+        assert!(explain("ah01630").unwrap().starts_with("AH01630 (error)"));
+        let apache: Vec<u16> = apache::CODES.iter().map(|code| code.number).collect();
+        assert!(apache.is_sorted_by(|a, b| a < b), "{apache:?}");
     }
 }

@@ -126,7 +126,8 @@ fn capital(text: &str) -> String {
 
 fn codes_page() -> String {
     let mut out = format!(
-        "{NOTE}# Message codes\n\nThe numbers are mod_wsgi's, so that alert rules go on working; `GK` codes are ours. \
+        "{NOTE}# Message codes\n\nThe numbers are mod_wsgi's, so that alert rules go on working; `GK` codes are ours. `AH` codes are Apache's, of \
+         lines that are written as Apache does. \
          `gilkeeper explain WSGI0084` prints one of them.\n\n\
          | code | level | when | then | what to do |\n|---|---|---|---|---|\n"
     );

@@ -1,11 +1,11 @@
 //! Gilkeeper's own codes, for events that mod_wsgi has no message for.
 
-use super::Code;
 use super::Level::{Alert, Error, Warn};
 use super::code;
+use super::{Code, Series};
 
 const fn own(code: Code) -> Code {
-    Code { ours: true, ..code }
+    Code { series: Series::Own, ..code }
 }
 
 /// These codes. Numbers are never reused.
@@ -14,7 +14,7 @@ pub const CODES: &[Code] = &[
         1,
         Warn,
         "the configuration selects embedded mode (%{GLOBAL} as process group), which is off",
-        "the first process group serves instead",
+        "the first process group that the host may use serves instead",
         "name the intended process group, or set GilkeeperEmbedded On",
     )),
     own(code(
