@@ -16,6 +16,11 @@ pub fn script<'a>(
     directory: &Path,
 ) -> Result<(String, Option<&'a str>), String> {
     let (place, callable) = split(script, is_there, directory);
+    if let Some((call, name)) = callable.and_then(|call| Some((call, variable(call)?))) {
+        return Err(format!(
+            "the arguments of `{call}` must be literals such as 'x', 1 or True, and `{name}` is a name"
+        ));
+    }
     if is_file(place, is_there, directory) && !place.ends_with('/') {
         return no_script(place).map_or(Ok((place.to_owned(), callable)), Err);
     }
@@ -85,6 +90,47 @@ fn split<'a>(script: &'a str, is_there: IsFile<'_>, directory: &Path) -> (&'a st
         Some((place, callable)) => (place, Some(callable)),
         None => (script, None),
     }
+}
+
+/// A name that stands as an argument of a call. Strings, numbers, Python's constants and names of arguments are none; Python judges the
+/// rest.
+fn variable(call: &str) -> Option<&str> {
+    let (_, arguments) = call.split_once('(')?;
+    let mut rest = arguments;
+    while let Some(c) = rest.chars().next() {
+        if matches!(c, '\'' | '"') {
+            rest = behind_string(rest, c);
+            continue;
+        }
+        if !c.is_alphanumeric() && c != '_' {
+            rest = &rest[c.len_utf8()..];
+            continue;
+        }
+        let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+        let (word, behind) = rest.split_at(end);
+        let next = behind.trim_start();
+        let is_argument = next.starts_with('=') && !next.starts_with("==");
+        let is_prefix = behind.starts_with(['\'', '"']);
+        let is_literal = c.is_ascii_digit() || ["True", "False", "None", "set"].contains(&word);
+        if !is_argument && !is_prefix && !is_literal {
+            return Some(word);
+        }
+        rest = behind;
+    }
+    None
+}
+
+/// The rest behind a string in these quotes.
+fn behind_string(text: &str, quote: char) -> &str {
+    let mut chars = text.char_indices().skip(1);
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '\\' => _ = chars.next(),
+            c if c == quote => return &text[at + c.len_utf8()..],
+            _ => {}
+        }
+    }
+    ""
 }
 
 /// A name, names with dots, or either with arguments in parentheses. Python judges the arguments.
@@ -182,6 +228,24 @@ mod tests {
         for (text, files, target, callable) in cases {
             assert_eq!(read(text, files), Ok(((*target).to_owned(), callable.map(str::to_owned))), "{text}");
         }
+    }
+
+    /// Reported: `check 'app:create_app(x)'` found nothing wrong, and `serve` ended with 3.
+    #[test]
+    fn arguments_are_literals() {
+        for (call, name) in [
+            ("f(x)", Some("x")),
+            ("f('a', n=x)", Some("x")),
+            ("f([1, {'a': b}])", Some("b")),
+            ("f(os.environ)", Some("os")),
+            ("f()", None),
+            ("f('x, y', \"it's\", n=1, m = -1e5, b=b'x', c=[0x1f, None], d={'a': (True, 2j)})", None),
+            ("f('a\\'b', \"\\\"x\")", None),
+            ("f(set())", None),
+        ] {
+            assert_eq!(variable(call), name, "{call}");
+        }
+        assert!(read("app:create_app(x)", &[]).unwrap_err().contains("`x` is a name"));
     }
 
     #[test]
