@@ -70,6 +70,7 @@ mod tests {
     #[test]
     fn an_older_server_leaves_no_secret() {
         let told: ToSuccessor = serde_json::from_str(r#"{"type":"complete","kept":true}"#).unwrap();
-        assert_eq!(told, ToSuccessor::Complete { kept: true, ticket_keys: Vec::new(), secret: Vec::new() });
+        let (ticket_keys, secret) = (Vec::new(), Vec::new());
+        assert_eq!(told, ToSuccessor::Complete { kept: true, ticket_keys, secret, draining: false });
     }
 }
