@@ -50,7 +50,7 @@ fn the_first_process_ends_with_the_status_of_the_server_that_took_over() {
     server.serving();
     assert_eq!(server.run(&["upgrade"]).status.code(), Some(0));
     let new = status(&server)["pid"].as_i64().unwrap() as i32;
-    server.until("trace", "front stops within 4");
+    server.until("trace", "front stops within 15");
     rustix::process::kill_process(
         rustix::process::Pid::from_raw(new).unwrap(),
         rustix::process::Signal::KILL,
