@@ -202,6 +202,7 @@ def test_requests_that_wait_for_a_thread_have_their_graceful_timeout_when_they_g
     """Reported: nineteen of twenty-four that waited were closed without an answer, although a new server or process stood beside."""
     (app / "wsgi.py").write_text(SLOW)
     server = gilkeeper([app], QUEUED.format(arrangement=arrangement))
+    until(lambda: "Serving http" in server.console(), "the server as a whole serves", 60)
     old, number = server.status()["workers"][0]["pid"], 10
     told: list[int] = []
     clients = [threading.Thread(target=lambda: told.append(client.ask(server.port, "/", timeout=60).status)) for _ in range(number)]
@@ -232,6 +233,7 @@ WSGIScriptAlias / ${APP}/wsgi.py process-group=site application-group=%{GLOBAL}
 def test_a_server_that_drains_is_replaced_by_one_that_drains(gilkeeper: Start, app: Path, more: list[str]) -> None:
     """Reported: load balancers sent requests again."""
     server = gilkeeper([app], arguments=[*OPTIONS, *more], admin=harness.free_port())
+    until(lambda: "Serving http" in server.console(), "the server as a whole serves", 60)
     assert server.tell("drain", "--wait", "0").returncode == 0
     old = server.status()["pid"]
     assert server.tell("upgrade").returncode == 0

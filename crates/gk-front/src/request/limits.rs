@@ -173,8 +173,11 @@ pub fn path(parts: &Parts, slashes: EncodedSlashes) -> Result<Vec<u8>, Refusal> 
     })
 }
 
+/// What is wrong with the address of a request.
+pub type Understood = Result<(), Refusal>;
+
 /// The decoded path; one that cannot be decoded, as it was sent, and what is wrong with it.
-pub fn shown_path(parts: &Parts, slashes: EncodedSlashes) -> (Vec<u8>, Result<(), Refusal>) {
+pub fn shown_path(parts: &Parts, slashes: EncodedSlashes) -> (Vec<u8>, Understood) {
     match path(parts, slashes) {
         Ok(path) => (path, Ok(())),
         Err(refusal) => (target::path(parts).to_vec(), Err(refusal)),

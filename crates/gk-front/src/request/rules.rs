@@ -121,9 +121,6 @@ pub struct Asked {
     pub rewriting: Rewriting,
 }
 
-/// What is wrong with the address of a request.
-type Understood = Result<(), Refusal>;
-
 impl Asked {
     /// For a request whose head was checked, and what is wrong with its address. `None`: its host has no rules.
     pub fn new(
@@ -132,7 +129,7 @@ impl Asked {
         parts: &Parts,
         host: Option<&[u8]>,
         arrived: f64,
-    ) -> Result<Option<(Self, Understood)>, Refusal> {
+    ) -> Result<Option<(Self, limits::Understood)>, Refusal> {
         limits::host(host)?;
         let local = ends.local_address();
         let index = current.compiled.host(local, host);
