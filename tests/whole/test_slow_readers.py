@@ -114,7 +114,9 @@ def test_responses_without_an_end_are_paced(gilkeeper: Start, application: Path,
         other.close()
     assert spooled(server) <= count * 5 * MEGABYTE
     grown = {pid: memory(pid) - size for pid, size in before.items()}
-    assert all(size <= 24 * MEGABYTE for size in grown.values()), grown
+    # In embedded mode the front sends from the application's own memory, of which it may hold 16 MiB (gk_python's `kept/lent.rs`).
+    most = (40 if harness.ENGINE == "embedded" else 24) * MEGABYTE
+    assert all(size <= most for size in grown.values()), grown
     for reader in slow:
         reader.reset()
     until(lambda: spooled(server) == 0, "the disk's space is given back")
