@@ -33,19 +33,19 @@ impl Root {
     /// Creates the directory if necessary and locks it. `shared`: processes of other users must be able to reach files in it.
     pub fn take(path: &Path, pid_file: Option<&Path>, shared: bool) -> Result<Self, StartError> {
         let shown = |what: &str, e: &std::io::Error| {
-            StartError(format!("the server root {}: {what}: {e}", path.display()))
+            StartError(format!("the server root {} {what}: {e}", path.display()))
         };
         if !path.is_dir() {
             let mode = if shared { 0o711 } else { 0o700 };
             let made = DirBuilder::new().recursive(true).mode(mode).create(path);
-            made.map_err(|e| shown("cannot be made; choose another with --server-root", &e))?;
+            made.map_err(|e| shown("cannot be made (choose another with --server-root)", &e))?;
             keep_out_of_repository(path);
         } else if shared {
             let_enter(path).map_err(|e| shown("cannot be opened to other users", &e))?;
         }
         // A server without processes of other users may have made it.
         if shared && let Some(roots) = path.parent().filter(|parent| parent.ends_with(ROOTS)) {
-            let_enter(roots).map_err(|e| shown("its folder cannot be opened to other users", &e))?;
+            let_enter(roots).map_err(|e| shown("is in a folder that cannot be opened to other users", &e))?;
         }
         // The real one: a link on the way may be switched while the server runs.
         let given = path;
@@ -93,7 +93,7 @@ impl Root {
         let written = written.and_then(|()| writeln!(lock, "{}", std::process::id()));
         let path = &self.path;
         written.map_err(|e| {
-            StartError(format!("the server root {}: cannot be written to: {e}", path.display()))
+            StartError(format!("the server root {} cannot be written to: {e}", path.display()))
         })?;
         self.owned = true;
         if let Some(file) = &self.pid_file {

@@ -66,6 +66,9 @@ pub struct About {
 
 /// Share of the answers from which on a group counts as failing.
 const FAILING: f64 = 0.05;
+/// Share of the request threads' time below which a group needs no change: a few requests show how they spend their time, and nothing that
+/// would gain from more processes.
+const LITTLE: f64 = 0.1;
 
 /// The label of a group in this portion.
 pub fn label(portion: &Portion, about: &About) -> Label {
@@ -146,6 +149,7 @@ pub fn label(portion: &Portion, about: &About) -> Label {
         _ => format!("{}{bound}.", capitalised(&split)),
     };
     let advice = match dominant {
+        _ if busy < LITTLE => String::new(),
         Kind::GilBound => for_gil(about, point.cpu),
         Kind::CpuBound => for_cpu(about, runnable, point.cpu),
         Kind::LockBound => locks.as_ref().map(Locks::advice).unwrap_or_default(),
@@ -385,6 +389,14 @@ mod tests {
         // A group whose workers are all dead has no request of a worker.
         let dead = Portion { span: 10.0, answered: portion.answered.clone(), ..Portion::default() };
         assert_eq!(label(&dead, &ABOUT).kind, Kind::Failing);
+    }
+
+    #[test]
+    fn a_few_requests_lead_to_no_advice() {
+        let few = label(&portion([0.2, 0.0, 0.0, 0.0], 0), &ABOUT);
+        assert_eq!((few.kind, few.advice.as_str()), (Kind::CpuBound, ""));
+        assert!(few.why.starts_with("Requests spend 100 % of their time on CPU"), "{}", few.why);
+        assert_ne!(label(&portion([6.0, 0.0, 0.0, 0.0], 0), &ABOUT).advice, "");
     }
 
     #[test]

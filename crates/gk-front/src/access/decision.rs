@@ -207,14 +207,15 @@ impl Protected<'_> {
                 Err(Refusal::Busy(1))
             }
             Err(Unchecked::Unknown(why)) => {
-                Err(self.broken("AH01617", &format!("the password of user {name} cannot be checked: {why}")))
+                Err(self.broken("AH01617", &format!("the password of user {name} cannot be checked for {}: {why}", self.path())))
             }
         }
     }
 
     async fn script_knows(&self, users: &Users, credentials: &Credentials) -> Result<Known, Refusal> {
         let Some(script) = &users.script else {
-            return Err(self.broken("WSGI0041", "AuthBasicProvider wsgi is set, and no WSGIAuthUserScript"));
+            let text = format!("AuthBasicProvider wsgi is set, and no WSGIAuthUserScript: {}", self.path());
+            return Err(self.broken("WSGI0041", &text));
         };
         let mut given = Headers::default();
         given.push(b"gilkeeper.hook.user", &credentials.user);
@@ -309,7 +310,8 @@ impl Protected<'_> {
 
     async fn script_hash(&self, users: &Users, name: &str, realm: &str) -> Result<Hash, Refusal> {
         let Some(script) = &users.script else {
-            return Err(self.broken("WSGI0044", "AuthDigestProvider wsgi is set, and no WSGIAuthUserScript"));
+            let text = format!("AuthDigestProvider wsgi is set, and no WSGIAuthUserScript: {}", self.path());
+            return Err(self.broken("WSGI0044", &text));
         };
         let mut given = Headers::default();
         given.push(b"gilkeeper.hook.user", name.as_bytes());
@@ -350,7 +352,10 @@ impl Protected<'_> {
                 Some(script) => {
                     person.script_groups = self.script_groups(script, &person.name, &of_script).await
                 }
-                None => self.note("WSGI0058", "Require wsgi-group is set, and no WSGIAuthGroupScript"),
+                None => self.note(
+                        "WSGI0058",
+                        &format!("Require wsgi-group is set, and no WSGIAuthGroupScript: {}", self.path()),
+                    ),
             }
         }
         person

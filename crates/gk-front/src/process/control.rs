@@ -345,8 +345,10 @@ async fn tend(front: Rc<Front>, link: Rc<Link>, control: Rc<AsyncFd<OwnedFd>>) {
     }
     if !refused && (!closed || lost > 0) {
         let text = format!(
-            "the link to worker {} of process group '{}' ended with {lost} requests being served: {ending}",
-            link.info.pid, link.info.process_group
+            "the link to worker {} of process group '{}' ended with {lost} request{} being served: {ending}",
+            link.info.pid,
+            link.info.process_group,
+            if lost == 1 { "" } else { "s" }
         );
         crate::note(Level::Error, None, &text);
     }
