@@ -29,6 +29,8 @@ const EDGES: &[&str] = &["gk-load", "gk-compare", "gk-cli", "gk-native"];
 const SIDEWAYS: &[(&str, &str)] = &[("gk-worker", "gk-wsgi")];
 /// Crates that may hold unsafe code; the last one for the symbol it exports.
 const UNSAFE: &[&str] = &["gk-sys", "gk-python", "gk-native"];
+/// The crate whose tasks threads run in turn (`gk_sys::event_loop`), and its one file with a value of a thread, which is set for each poll.
+const RUN_IN_TURN: (&str, &str) = ("gk-front", "log/host_log.rs");
 /// Module names that say nothing.
 const EMPTY_NAMES: &[&str] = &["util", "utils", "helper", "helpers", "common", "manager", "misc"];
 
@@ -125,6 +127,11 @@ fn file(shown: &str, text: &str, package: &str) -> Vec<String> {
     let is_root = shown.ends_with("src/lib.rs") || shown.ends_with("src/main.rs");
     if is_root && !UNSAFE.contains(&package) && !text.contains("#![forbid(unsafe_code)]") {
         problems.push(format!("{shown}: lacks #![forbid(unsafe_code)]"));
+    }
+    let (run_in_turn, known) = RUN_IN_TURN;
+    if package == run_in_turn && !shown.ends_with(known) && text.contains("thread_local!") {
+        problems
+            .push(format!("{shown}: a value of a thread; its tasks are run by several, one after the other"));
     }
     // Split, so that this file does not name them itself. The last ones belong to one machine or to a registry.
     let never = [
@@ -348,5 +355,9 @@ mod tests {
         assert_eq!(file("crates/gk-cli/src/util.rs", &long, "gk-cli").len(), 2);
         assert_eq!(file("crates/gk-cli/src/lib.rs", "fn x() {}", "gk-cli").len(), 2);
         assert!(file("crates/gk-sys/src/lib.rs", "//! x\n", "gk-sys").is_empty());
+        let of_thread = "//! x\nthread_local! {}\n";
+        assert_eq!(file("crates/gk-front/src/log/x.rs", of_thread, "gk-front").len(), 1);
+        assert!(file("crates/gk-front/src/log/host_log.rs", of_thread, "gk-front").is_empty());
+        assert!(file("crates/gk-sys/src/x.rs", of_thread, "gk-sys").is_empty());
     }
 }

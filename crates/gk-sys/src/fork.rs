@@ -8,9 +8,11 @@
 //!
 //! `vfork` and `posix_spawn`, by which programs are started, run no handler, and their children share this memory.
 
+use rustix::process::{Resource, getrlimit};
 use std::ffi::c_void;
+use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 
@@ -23,6 +25,12 @@ const FREE: RawFd = -1;
 /// A mapping's place that is taken and not filled yet. No mapping begins here.
 const TAKEN: usize = 1;
 
+/// First number of [`withheld`], or an eighth of the limit of open files if that is less.
+const HIGH: u64 = 8192;
+
+static FIRST_HIGH: OnceLock<RawFd> = OnceLock::new();
+/// Children close this and all above; 0: nothing.
+static CLOSED_FROM: AtomicI32 = AtomicI32::new(0);
 static CHILD: AtomicBool = AtomicBool::new(false);
 static OPEN: [AtomicI32; DESCRIPTORS] = [const { AtomicI32::new(FREE) }; DESCRIPTORS];
 static MAPPED: [Mapping; MAPPINGS] =
@@ -46,6 +54,38 @@ pub fn watch() -> io::Result<()> {
 #[inline]
 pub fn is_child() -> bool {
     CHILD.load(Ordering::Relaxed)
+}
+
+/// A second descriptor for the same thing, under a high number, which forked children do not get: they close all of these at once, before any other
+/// code runs. It is also out of the way of applications, which use low numbers: `select` can name no others. Fails when no high number is left.
+pub fn withheld(descriptor: impl AsFd) -> io::Result<OwnedFd> {
+    let first = *FIRST_HIGH.get_or_init(|| {
+        let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        (limit / 8).min(HIGH) as RawFd
+    });
+    let high = rustix::io::fcntl_dupfd_cloexec(descriptor, first)?;
+    CLOSED_FROM.store(first, Ordering::Release);
+    Ok(high)
+}
+
+/// Calls a function whose descriptors get high numbers, too: all low ones are taken meanwhile.
+pub fn withholding<T>(make: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    let low = File::open("/dev/null")?;
+    let first = withheld(&low)?.as_raw_fd();
+    let mut taken = Vec::new();
+    loop {
+        let next = rustix::io::fcntl_dupfd_cloexec(&low, 0)?;
+        if next.as_raw_fd() >= first {
+            break;
+        }
+        taken.push(next);
+    }
+    make()
+}
+
+/// Moves a descriptor there. Where no high number is left it stays what it is.
+pub fn withhold(descriptor: OwnedFd) -> OwnedFd {
+    withheld(&descriptor).unwrap_or(descriptor)
 }
 
 /// While it lives, forked children do not get this. Drop it before the thing itself: a number or an address that is used
@@ -100,6 +140,12 @@ extern "C" fn begin_child() {
     // SAFETY: the address is valid and belongs to this thread.
     let before = unsafe { *errno };
     CHILD.store(true, Ordering::Relaxed);
+    let first = CLOSED_FROM.swap(0, Ordering::Acquire);
+    if first > 0 {
+        // SAFETY: numbers only. What is open there is the server's, whose code does not run in the child. Without the call, which is older than
+        // the systems that this runs on, the child keeps them.
+        let _ = unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, 0) };
+    }
     // SAFETY: a terminated literal.
     let null = unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC) };
     for place in &OPEN {
@@ -174,6 +220,34 @@ mod tests {
         // SAFETY: waits for our own child; the status is a live local value.
         assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
         assert_eq!((libc::WEXITSTATUS(status), words[0].load(Ordering::Relaxed)), (41, 1));
+    }
+
+    #[test]
+    fn a_child_has_no_descriptor_that_is_withheld_by_its_number() {
+        watch().unwrap();
+        let (ours, peer) = stream_pair().unwrap();
+        let (told, tell) = stream_pair().unwrap();
+        let high = withhold(ours);
+        let another = withholding(|| File::open("/dev/null").map(OwnedFd::from)).unwrap();
+        assert!(another.as_raw_fd() >= FIRST_HIGH.get().copied().unwrap());
+        assert!(File::open("/dev/null").unwrap().as_raw_fd() < FIRST_HIGH.get().copied().unwrap());
+        assert!(high.as_raw_fd() >= FIRST_HIGH.get().copied().unwrap() && high.as_raw_fd() > 64);
+        // SAFETY: the child makes async-signal-safe calls only.
+        let child = unsafe { libc::fork() };
+        assert!(child >= 0);
+        if child == 0 {
+            drop(tell);
+            let waited = receive(&told, &mut [0; 1], true).is_ok();
+            exit_now(i32::from(waited) + 40);
+        }
+        drop(high);
+        // The child lives, and does not hold it.
+        assert_eq!(receive(&peer, &mut [0; 1], true).unwrap().bytes, 0);
+        drop(tell);
+        let mut status = 0;
+        // SAFETY: waits for our own child; the status is a live local value.
+        assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+        assert_eq!(libc::WEXITSTATUS(status), 41);
     }
 
     #[test]

@@ -5,9 +5,10 @@
 //! * [`child`]: starting, identity and end of child processes.
 //! * [`signal`]: arriving signals, by a descriptor or by a handler.
 //! * [`usage`]: CPU time, memory and limits as the kernel counts them.
+//! * [`event_loop`]: one that threads take turns to run.
 //! * [`interpose`]: exchanging a function of a loaded library.
 //! * [`cpu_timer`]: timers on the CPU time of single threads.
-//! * Alone: [`descriptors`] and the messages that carry them, the [`descriptor_table`] of a thread, the [`datagram_sender`], the
+//! * Alone: [`descriptors`] and the messages that carry them, the [`datagram_sender`], the
 //!   [`clock`], the calling process ([`own_process`]) and its forks ([`fork`]), the [`log`], the system's [`crypt`], reading a [`whole_file`].
 
 pub mod child;
@@ -17,6 +18,7 @@ pub mod crypt;
 pub mod datagram_sender;
 pub mod descriptor_table;
 pub mod descriptors;
+pub mod event_loop;
 pub mod fork;
 pub mod interpose;
 pub mod log;
