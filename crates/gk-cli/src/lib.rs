@@ -22,6 +22,7 @@ mod trials;
 use clap::error::ErrorKind;
 use control::{client, holders, profile, top};
 use gk_supervisor::PythonRuntime;
+use gk_sys::event_loop::EventLoop;
 use gk_wire::setup::FrontSetup;
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
@@ -47,9 +48,14 @@ pub fn front_main() -> i32 {
     catch_unwind(gk_front::run).unwrap_or(1)
 }
 
-/// The front within a worker, on the calling thread.
-pub fn embedded_front_main(setup: FrontSetup, given: Vec<OwnedFd>, control: OwnedFd) -> Result<(), String> {
-    gk_front::run_embedded(setup, given, control)
+/// The front within a worker: lets its loop serve while a thread runs it.
+pub fn embedded_front(
+    event_loop: &EventLoop,
+    setup: FrontSetup,
+    given: Vec<OwnedFd>,
+    control: OwnedFd,
+) -> Result<(), String> {
+    gk_front::embedded(event_loop, setup, given, control)
 }
 
 /// The admin process, started by the front. Gives the exit code.

@@ -1,5 +1,6 @@
 //! The state that the tasks of the data thread share: the site in force, pools, links, connections, counters. One thread only.
 
+mod connections;
 mod embedded;
 mod figures;
 mod site;
@@ -42,11 +43,11 @@ use crate::request::owner::RequiredOwner;
 use crate::request::refusal::Refusal;
 use crate::request::route::{self, Destination, RouteQuery, RuledPath, Target};
 use crate::worker::dispatcher::PoolLimits;
-use crate::worker::held::Origin;
 use crate::worker::link::Link;
 use crate::worker::pool::Pool;
 use crate::worker::profiles::{NumberedProfile, Profiles};
 use crate::worker::share::{Bounds, Share, Space};
+use crate::worker::sleep::Sleep;
 
 pub use embedded::EmbeddedFronts;
 pub use site::CurrentSite;
@@ -97,6 +98,8 @@ pub struct Front {
     pub pools: RefCell<BTreeMap<String, Rc<Pool>>>,
     /// Links by worker number, from their handshake to their end.
     pub links: RefCell<BTreeMap<u64, Rc<Link>>>,
+    /// The links that are checked before the event loop sleeps.
+    pub sleep: Rc<Sleep>,
     /// Open connections.
     pub conns: RefCell<HashMap<u64, Rc<Conn>>>,
     /// Those of them that speak HTTP/2.
@@ -178,6 +181,7 @@ impl Front {
         folder: PathBuf,
         logs: Logs,
         certificates: &Certificates,
+        sleep: Rc<Sleep>,
     ) -> Result<Rc<Self>, String> {
         let clock = Clock::default();
         let lost_lines = logs.lost.map(SharedWords::map).transpose();
@@ -195,6 +199,7 @@ impl Front {
             lost_before: Cell::new(0),
             pools: RefCell::default(),
             links: RefCell::default(),
+            sleep,
             conns: RefCell::default(),
             http2: Http2Connections::default(),
             finished: Cell::new(0),
@@ -320,16 +325,6 @@ impl Front {
             Some(pool) => Rc::clone(&pool.share),
             // Its links are drained at once.
             None => Rc::default(),
-        }
-    }
-
-    /// Resets the connection, or the stream, of a request whose response holds the last thread of a group.
-    pub fn give_up(&self, origin: &Origin) {
-        if origin.stream != 0 {
-            let stream = self.http2.stream(origin.connection, origin.stream);
-            stream.iter().for_each(|stream| stream.give_up());
-        } else if let Some(conn) = self.conns.borrow().get(&origin.connection) {
-            conn.give_up();
         }
     }
 

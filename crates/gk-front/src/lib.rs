@@ -24,7 +24,7 @@ pub mod worker;
 
 pub use front::Logs;
 use gk_wire::printable::line;
-pub use process::start::{Parts, run, run_embedded, serve};
+pub use process::start::{Parts, embedded, run, serve};
 
 /// Value of `SERVER_SOFTWARE` and of the `Server` header.
 pub const SOFTWARE: &str = concat!("gilkeeper/", env!("CARGO_PKG_VERSION"));

@@ -85,6 +85,6 @@ impl Function for Worker {
         c"worker()\n--\n\nA worker process, started by the supervisor; gives the exit code.";
 
     fn call<'p>(py: Attached<'p>, _: &[Object<'p>]) -> Result<i64, PyError<'p>> {
-        Ok(i64::from(gk_worker::run(py, gk_cli::embedded_front_main)))
+        Ok(i64::from(gk_worker::run(py, gk_cli::embedded_front)))
     }
 }

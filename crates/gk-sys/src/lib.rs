@@ -16,7 +16,6 @@ pub mod clock;
 pub mod cpu_timer;
 pub mod crypt;
 pub mod datagram_sender;
-pub mod descriptor_table;
 pub mod descriptors;
 pub mod event_loop;
 pub mod fork;

@@ -206,9 +206,10 @@ impl Protected<'_> {
                 self.note("GK0060", "too many passwords wait to be checked");
                 Err(Refusal::Busy(1))
             }
-            Err(Unchecked::Unknown(why)) => {
-                Err(self.broken("AH01617", &format!("the password of user {name} cannot be checked for {}: {why}", self.path())))
-            }
+            Err(Unchecked::Unknown(why)) => Err(self.broken(
+                "AH01617",
+                &format!("the password of user {name} cannot be checked for {}: {why}", self.path()),
+            )),
         }
     }
 
@@ -353,9 +354,9 @@ impl Protected<'_> {
                     person.script_groups = self.script_groups(script, &person.name, &of_script).await
                 }
                 None => self.note(
-                        "WSGI0058",
-                        &format!("Require wsgi-group is set, and no WSGIAuthGroupScript: {}", self.path()),
-                    ),
+                    "WSGI0058",
+                    &format!("Require wsgi-group is set, and no WSGIAuthGroupScript: {}", self.path()),
+                ),
             }
         }
         person

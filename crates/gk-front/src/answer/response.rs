@@ -52,7 +52,7 @@ pub fn respond<X: Exchange + 'static>(
     }
     let overridden = rules.error_override && head.status.as_u16() >= 400;
     if head.worker_error || overridden {
-        tokio::task::spawn_local(discard(exchange));
+        gk_sys::event_loop::spawn(discard(exchange));
         let mut page = reply::plain(head.status).map(|text| Body::whole(text, true));
         if let Some(retry) = parts.headers.remove(RETRY_AFTER) {
             page.headers_mut().insert(RETRY_AFTER, retry);
@@ -65,7 +65,7 @@ pub fn respond<X: Exchange + 'static>(
         BodyStart::Whole(_) if bodiless => Body::empty(),
         _ if bodiless => {
             // The application runs to its end, as it would for GET; its body is thrown away.
-            tokio::task::spawn_local(discard(exchange));
+            gk_sys::event_loop::spawn(discard(exchange));
             Body::empty()
         }
         BodyStart::Whole(bytes) => {

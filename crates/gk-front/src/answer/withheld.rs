@@ -257,30 +257,26 @@ mod tests {
     use std::fs::File;
     use std::os::fd::AsFd;
 
-    /// Met in the scenarios on embedded mode: sources of scripts were served as files, as the number of an open file was looked up in the
-    /// table of the main thread.
     #[test]
-    fn a_script_is_withheld_by_a_thread_with_descriptors_of_its_own() {
+    fn a_script_is_withheld_and_the_file_beside_it_is_not() {
         let folder = tempfile::tempdir().unwrap();
         let (scripts, script) = (folder.path().join("scripts"), folder.path().join("scripts/one.py"));
         std::fs::create_dir(&scripts).unwrap();
         std::fs::write(&script, "application = None").unwrap();
+        let beside = folder.path().join("one.txt");
+        std::fs::write(&beside, "text").unwrap();
         let text =
-            format!("WSGIScriptAlias /run {}/\nAlias /read {}\n", scripts.display(), scripts.display());
+            format!("WSGIScriptAlias /run {}/\nAlias /read {}\n", scripts.display(), folder.path().display());
         let around = Surroundings { directory: "/".into(), ..Surroundings::default() };
         let site = load_text("site.conf", &text, &Memory::new(), &around).site.unwrap();
         let compiled = Compiled::new(Arc::new(site), &FileSystem).unwrap();
         let withheld = Withheld::of(&Arc::new(compiled));
-        // The lowest numbers are other files' in the table of the main thread.
-        let others = [File::open("/dev/null").unwrap(), File::open("/dev/null").unwrap()];
-        let own = move || {
-            gk_sys::descriptor_table::take_own(&[]).unwrap();
-            let file = File::open(&script).unwrap();
+        let holds = |path: &std::path::Path| {
+            let file = File::open(path).unwrap();
             let id = identity(&file.metadata().unwrap());
-            withheld.holds(file.as_fd(), id, &script, &scripts).unwrap()
+            withheld.holds(file.as_fd(), id, path, folder.path()).unwrap()
         };
-        assert!(std::thread::spawn(own).join().unwrap());
-        drop(others);
+        assert_eq!((holds(&script), holds(&beside)), (true, false));
     }
 
     #[test]

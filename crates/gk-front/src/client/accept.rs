@@ -5,13 +5,13 @@ pub mod moving;
 pub mod passing;
 
 use courtesy::Courtesy;
+use gk_sys::event_loop::spawn;
 use gk_wire::log::Level;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener};
-use tokio::task::spawn_local;
 
 use crate::client::addresses::AddressPlace;
 use crate::client::connection::Conn;
@@ -48,10 +48,10 @@ pub fn listen(front: &Rc<Front>, sockets: Vec<OwnedFd>) -> Result<(), String> {
         } else {
             Listener::Tcp(TcpListener::from_std(socket.into()).map_err(unusable)?)
         };
-        spawn_local(counted(front, accept(Rc::clone(front), listener, courtesy, number)));
+        spawn(counted(front, accept(Rc::clone(front), listener, courtesy, number)));
     }
     let taken = moving::take(Rc::clone(front));
-    spawn_local(counted(front, async { drop(taken.await) }));
+    spawn(counted(front, async { drop(taken.await) }));
     Ok(())
 }
 
@@ -126,6 +126,10 @@ async fn admit(front: &Rc<Front>, stream: Socket, mut endpoints: Endpoints, list
     let peer = endpoints.address.filter(|_| !endpoints.proxied);
     let current = front.current();
     let Ok(place) = front.addresses.admit(current.compiled.site(), peer) else { return };
+    let stream = match keep(front, stream) {
+        Ok(stream) => stream,
+        Err(error) => return note_shortage(front, &error.to_string()),
+    };
     if descriptor_limit::is_reserved(&stream) {
         front.room.note_shortage(front.conns.borrow().len(), front.clock.coarse());
         note_shortage(front, "the last descriptors are kept for files and workers");
@@ -141,6 +145,11 @@ async fn admit(front: &Rc<Front>, stream: Socket, mut endpoints: Endpoints, list
         }
     }
     open(front, stream, endpoints, place, None);
+}
+
+/// In embedded mode: keeps a connection from the children that the application forks.
+fn keep(front: &Front, stream: Socket) -> io::Result<Socket> {
+    if front.embedded.get() { stream.withheld() } else { Ok(stream) }
 }
 
 /// Whether a connection begins with the header of the PROXY protocol.
@@ -233,5 +242,5 @@ fn open(
     passed.into_iter().for_each(|requests| conn.arrive(requests));
     front.conns.borrow_mut().insert(id, Rc::clone(&conn));
     front.conn_began.notify_one();
-    spawn_local(host_log::serving(&front.names_requests, http1::tend(Rc::clone(front), conn, place)));
+    spawn(host_log::serving(&front.names_requests, http1::tend(Rc::clone(front), conn, place)));
 }

@@ -14,6 +14,7 @@ pub mod trailers;
 
 use bytes::Bytes;
 use gk_config::site::{Host, HttpLimits, Site};
+use gk_sys::event_loop::spawn;
 use gk_telemetry::Reason as Why;
 use gk_wire::log::Level;
 use h2::server::{Builder, Connection, SendResponse};
@@ -24,7 +25,6 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
-use tokio::task::spawn_local;
 
 use crate::client::connection::{Conn, Phase};
 use crate::client::http2::frames::PREFACE;
@@ -190,7 +190,7 @@ impl Session<'_> {
         let front = Rc::clone(self.front);
         let streams = Rc::clone(self.streams);
         let longest = self.longest;
-        spawn_local(host_log::serving(&self.front.names_requests, async move {
+        spawn(host_log::serving(&self.front.names_requests, async move {
             let task = Served { streams, stream };
             serve(front, &task.stream, request, respond, longest).await;
         }));

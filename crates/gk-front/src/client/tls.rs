@@ -20,9 +20,9 @@ use rustls::pki_types::{
 use rustls::server::{ClientHello, NoServerSessionStorage, ServerSessionMemoryCache, StoresServerSessions};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{CipherSuite, ServerConfig, SignatureAlgorithm, SupportedProtocolVersion, version};
-use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::client::tls::clients::ClientVerifier;
 use crate::client::tls::tickets::Tickets;
@@ -30,9 +30,7 @@ use crate::client::tls::tickets::Tickets;
 /// Sessions of clients without tickets that each host keeps.
 const SESSIONS: usize = 256;
 
-thread_local! {
-    static LAST: Cell<u64> = const { Cell::new(0) };
-}
+static LAST: AtomicU64 = AtomicU64::new(0);
 
 /// TLS of a site, with its certificates.
 pub struct Tls {
@@ -89,8 +87,7 @@ impl Tls {
             let made = TlsHost::new(host, setup, files, certificates, &provider);
             hosts.push(Some(made.map_err(|why| format!("TLS of host {}: {why}", name()))?));
         }
-        let number = LAST.get() + 1;
-        LAST.set(number);
+        let number = LAST.fetch_add(1, Ordering::Relaxed) + 1;
         Ok(Some(Self { number, hosts }))
     }
 

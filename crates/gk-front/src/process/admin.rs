@@ -104,7 +104,7 @@ impl Admin {
             inheritance: RefCell::default(),
         });
         admin.begin().await?;
-        tokio::task::spawn_local(Rc::clone(&admin).tend());
+        gk_sys::event_loop::spawn(Rc::clone(&admin).tend());
         Ok(admin)
     }
 
@@ -174,7 +174,7 @@ impl Admin {
     /// Another server's admin process answers from now on, and has the history: this one ends.
     pub fn leave(self: Rc<Self>) {
         self.stopping.set(true);
-        tokio::task::spawn_local(async move {
+        gk_sys::event_loop::spawn(async move {
             self.end(LEAVE).await;
             self.left.notify_one();
         });

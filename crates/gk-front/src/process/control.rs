@@ -1,7 +1,7 @@
 //! The supervisor's messages: workers come and go, another site, stop, status. When the supervisor is gone, the front stops.
 
 use gk_messages::{decode, encode};
-use gk_sys::descriptors;
+use gk_sys::{descriptors, fork};
 use gk_wire::control::{FromFront, Happened, LinkFault, MAX_PACKET, RequestStack, ToFront, What};
 use gk_wire::feed::{LinkFigures, ToAdmin};
 use gk_wire::log::{Area, Level};
@@ -19,7 +19,6 @@ use crate::process::{descriptor_limit, readiness, setup};
 use crate::worker::info::{WorkerExit, WorkerInfo};
 use crate::worker::link::reader::{self, LinkEnd, LinkEvent};
 use crate::worker::link::{Link, LinkState, writer};
-use crate::worker::sleep;
 
 /// Between two looks at whether every process group is served.
 const LOOK: Duration = Duration::from_secs(1);
@@ -39,20 +38,22 @@ pub struct Control {
     socket: Rc<AsyncFd<OwnedFd>>,
     /// Access logs of the next site.
     logs: RefCell<Vec<OwnedFd>>,
+    /// Whether the application is in this process.
+    embedded: bool,
 }
 
 impl Control {
-    /// Takes the socket.
-    pub fn new(socket: OwnedFd) -> io::Result<Self> {
-        Ok(Self { socket: Rc::new(readiness::watch_readable(socket)?), logs: RefCell::default() })
+    /// Takes the socket. `embedded`: the application is in this process, and its children are not to get what comes through it.
+    pub fn new(socket: OwnedFd, embedded: bool) -> io::Result<Self> {
+        Ok(Self { socket: Rc::new(readiness::watch_readable(socket)?), logs: RefCell::default(), embedded })
     }
 
     /// Sends `Ready`, then acts on messages until the front has stopped.
     pub async fn serve(&self, front: &Rc<Front>) {
         self.send(&FromFront::Ready);
-        tokio::task::spawn_local(say_serving(Rc::clone(front), Rc::clone(&self.socket)));
+        gk_sys::event_loop::spawn(say_serving(Rc::clone(front), Rc::clone(&self.socket)));
         let counted = Rc::clone(front);
-        tokio::task::spawn_local(async move { counted.life.count().await });
+        gk_sys::event_loop::spawn(async move { counted.life.count().await });
         let mut buffer = vec![0; MAX_PACKET];
         loop {
             let Some((message, fds)) = self.next(&mut buffer).await else {
@@ -104,6 +105,9 @@ impl Control {
             match descriptors::receive(self.socket.get_ref(), buffer, false) {
                 Ok(got) if got.bytes == 0 => return None,
                 Ok(got) => match decode(&buffer[..got.bytes]) {
+                    Ok(message) if self.embedded => {
+                        return Some((message, got.fds.into_iter().map(fork::withhold).collect()));
+                    }
                     Ok(message) => return Some((message, got.fds)),
                     Err(error) => {
                         let text = format!("a message of the supervisor is not understood: {error}");
@@ -263,12 +267,12 @@ impl Control {
             admin.tell_worker(told, fds.next());
         }
         let share = front.share(&info.process_group);
-        let link = Link::new(info, socket, page, front.clock.clone(), share)
+        let link = Link::new(info, socket, page, front.clock.clone(), share, front.sleep.nudge.as_ref())
             .map_err(|error| format!("the link's socket is unusable: {error}"))?;
-        sleep::watch(&link);
+        front.sleep.watch(&link);
         front.links.borrow_mut().insert(worker, Rc::clone(&link));
-        tokio::task::spawn_local(writer::write(Rc::clone(&link)));
-        tokio::task::spawn_local(tend(Rc::clone(front), link, Rc::clone(&self.socket)));
+        gk_sys::event_loop::spawn(writer::write(Rc::clone(&link)));
+        gk_sys::event_loop::spawn(tend(Rc::clone(front), link, Rc::clone(&self.socket)));
         Ok(())
     }
 }
@@ -374,7 +378,7 @@ fn leave(front: &Rc<Front>, link: &Rc<Link>) {
         return leave_now(front, link);
     }
     let (front, link) = (Rc::clone(front), Rc::clone(link));
-    tokio::task::spawn_local(async move {
+    gk_sys::event_loop::spawn(async move {
         while front.is_left_over(&link.info.process_group) && link.state() == LinkState::Open {
             tokio::time::sleep(LEFT_OVER).await;
         }

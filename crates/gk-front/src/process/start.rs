@@ -1,8 +1,9 @@
 //! The front's start, from inherited descriptors to an exit code. [`run`] takes the descriptors that the supervisor left open;
-//! [`run_embedded`] those of a worker that speaks HTTP itself; [`serve`] takes them as values, for tests.
+//! [`embedded`] those of a worker that speaks HTTP itself; [`serve`] takes them as values, for tests.
 
 use gk_config::site::Site;
 use gk_sys::descriptors;
+use gk_sys::event_loop::{Beginning, EventLoop, Nudge};
 use gk_wire::certificates::Certificates;
 use gk_wire::log::{Area, Level};
 use gk_wire::setup::{
@@ -21,6 +22,7 @@ use crate::process::admin::{Admin, AdminStart};
 use crate::process::control::Control;
 use crate::process::descriptor_limit;
 use crate::process::setup;
+use crate::worker::sleep::Sleep;
 
 /// Time for the exports to report that the server ends.
 const LAST_EXPORT: Duration = Duration::from_millis(600);
@@ -105,9 +107,14 @@ fn inherit() -> Result<Parts, String> {
     })
 }
 
-/// The front within a worker, on the calling thread: serves until told to stop. `given`: listening sockets, pipes to the access logs,
-/// counts of lost lines, as many as the setup says.
-pub fn run_embedded(mut setup: FrontSetup, given: Vec<OwnedFd>, control: OwnedFd) -> Result<(), String> {
+/// The front within a worker: lets its loop serve until told to stop, while a thread runs it. `given`: listening sockets, pipes to the access
+/// logs, counts of lost lines, as many as the setup says.
+pub fn embedded(
+    event_loop: &EventLoop,
+    mut setup: FrontSetup,
+    given: Vec<OwnedFd>,
+    control: OwnedFd,
+) -> Result<(), String> {
     descriptor_limit::raise();
     let mut given = given.into_iter();
     let mut next = || given.next().ok_or_else(|| "a descriptor is missing".to_owned());
@@ -124,7 +131,7 @@ pub fn run_embedded(mut setup: FrontSetup, given: Vec<OwnedFd>, control: OwnedFd
         ),
         Err(_) => None,
     };
-    serve(Parts {
+    let parts = Parts {
         site,
         generation,
         listeners,
@@ -138,27 +145,33 @@ pub fn run_embedded(mut setup: FrontSetup, given: Vec<OwnedFd>, control: OwnedFd
         secret,
         passing,
         embedded: true,
-    })
+    };
+    begin(event_loop, parts);
+    Ok(())
 }
 
 /// Serves until told to stop, on the calling thread.
 pub fn serve(parts: Parts) -> Result<(), String> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .enable_time()
-        .max_blocking_threads(16)
-        .on_thread_park(crate::worker::sleep::before)
-        .on_thread_unpark(crate::worker::sleep::after)
-        .build()
-        .map_err(|error| format!("the event loop cannot be made: {error}"))?;
-    let local = tokio::task::LocalSet::new();
-    let result = runtime.block_on(local.run_until(serve_here(parts)));
-    // A disk that does not answer must not delay the exit.
-    runtime.shutdown_background();
-    result
+    let event_loop =
+        EventLoop::new(|| ()).map_err(|error| format!("the event loop cannot be made: {error}"))?;
+    begin(&event_loop, parts);
+    event_loop.run()
 }
 
-async fn serve_here(parts: Parts) -> Result<(), String> {
+/// Lets a loop serve while a thread runs it.
+fn begin(event_loop: &EventLoop, parts: Parts) {
+    event_loop.begin(|nudge: &Nudge| {
+        let sleep = Sleep::new(parts.embedded.then(|| nudge.clone()));
+        let (before, after) = (Rc::clone(&sleep), Rc::clone(&sleep));
+        Beginning {
+            before_sleep: Box::new(move || before.before()),
+            after_sleep: Box::new(move || after.after()),
+            first: Box::pin(serve_here(parts, sleep)),
+        }
+    });
+}
+
+async fn serve_here(parts: Parts, sleep: Rc<Sleep>) -> Result<(), String> {
     let Parts { site, generation, listeners, admin, admin_command, log, control, folder, logs, .. } = parts;
     let Parts { certificates, secret, passing, embedded, .. } = parts;
     let (described, sockets): (Vec<_>, Vec<_>) = listeners.into_iter().unzip();
@@ -166,20 +179,21 @@ async fn serve_here(parts: Parts) -> Result<(), String> {
     let longest_silence = site.supervision.front_timeout.ceil() as u32;
     let accepts = embedded || !site.embedded;
     let exports = measurements.export.any() && !embedded;
-    let front = Front::new(site, generation, described, folder.clone(), logs, &certificates)?;
+    let front = Front::new(site, generation, described, folder.clone(), logs, &certificates, sleep)?;
     front.embedded.set(embedded);
     secret.try_into().into_iter().for_each(|secret| drop(front.access.nonces.set(Nonces::new(secret))));
     passing.into_iter().for_each(|passing| drop(front.passing.set(passing)));
-    let supervisor = control.try_clone().map_err(|error| format!("no descriptor is left: {error}"))?;
-    let control =
-        Control::new(control).map_err(|error| format!("the control socket is unusable: {error}"))?;
+    let supervisor = (admin.is_some() || exports).then(|| control.try_clone()).transpose();
+    let supervisor = supervisor.map_err(|error| format!("no descriptor is left: {error}"))?;
+    let control = Control::new(control, embedded)
+        .map_err(|error| format!("the control socket is unusable: {error}"))?;
     if accepts {
         accept::listen(&front, sockets)?;
     } else {
         // While it had them, the kernel would let clients connect whom nobody serves when those who accept have stopped.
         drop(sockets);
     }
-    if admin.is_some() || exports {
+    if let Some(supervisor) = supervisor {
         let setup = AdminSetup {
             pages: admin.is_some(),
             server_root,
@@ -198,7 +212,7 @@ async fn serve_here(parts: Parts) -> Result<(), String> {
         started.tell_certificates(certificates.facts);
         let _ = front.admin.set(started);
     }
-    tokio::task::spawn_local(timeouts::tick(Rc::clone(&front)));
+    gk_sys::event_loop::spawn(timeouts::tick(Rc::clone(&front)));
     control.serve(&front).await;
     control.tell_rest(&front);
     front.current().logs.finish();

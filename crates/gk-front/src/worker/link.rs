@@ -13,6 +13,7 @@ pub mod spooler;
 pub mod writer;
 
 use bytes::{Buf, BytesMut};
+use gk_sys::event_loop::Nudge;
 use gk_sys::memory::SharedPage;
 use gk_sys::memory::channel::{self, End, Receiver, Room, Sender, Watch};
 use gk_wire::frame::{self, HEADER_LEN, Hello, INITIAL_WINDOW, MAX_PAYLOAD, ToWorkerFrame};
@@ -53,6 +54,8 @@ pub enum LinkState {
 
 /// A link. One thread only.
 pub struct Link {
+    /// In embedded mode, of the link within this process: tells its request threads what they may wait for.
+    pub(crate) nudge: Option<Nudge>,
     /// The worker.
     pub info: WorkerInfo,
     clock: Clock,
@@ -113,11 +116,13 @@ impl Link {
         page: OwnedFd,
         clock: Clock,
         share: Rc<Share>,
+        nudge: Option<&Nudge>,
     ) -> io::Result<Rc<Self>> {
         rustix::io::ioctl_fionbio(&socket, true)?;
         let (sender, receiver) = channel::open(socket, SharedPage::map(page)?, End::Front);
         let (threads, own) = (info.threads, info.is_this_process());
         let link = Rc::new(Self {
+            nudge: nudge.filter(|_| own).cloned(),
             info,
             clock,
             watch: receiver.watch(),
@@ -296,6 +301,9 @@ impl Link {
     pub(crate) fn wake_worker(&self) {
         self.batch.set(0);
         self.sender.borrow().wake();
+        if let Some(nudge) = &self.nudge {
+            nudge.now();
+        }
     }
 
     /// Whether frames wait for space in the ring.

@@ -12,7 +12,7 @@ fn link() -> (Rc<Link>, Sender, Receiver) {
     let page = SharedPage::create().unwrap();
     let (sender, receiver) = channel::open(theirs, SharedPage::map(&page).unwrap(), End::Worker);
     let info = WorkerInfo { worker: 1, process_group: "g".into(), pid: 1, threads: 2, imported: true };
-    (Link::new(info, ours, page, Clock::default(), Rc::default()).unwrap(), sender, receiver)
+    (Link::new(info, ours, page, Clock::default(), Rc::default(), None).unwrap(), sender, receiver)
 }
 
 /// Names of the frames that are in the ring now.

@@ -1,13 +1,15 @@
-//! Embedded mode: a worker that speaks HTTP itself. The [`front`] runs on a thread of its own, with the front's code as it is, and this
-//! worker is the one that it has. The main thread is to it what the supervisor is to the front process.
+//! Embedded mode: a worker that speaks HTTP itself. It has the [`front`]'s event loop, with the front's code as it is, and is the one worker
+//! of that. The main thread is to it what the supervisor is to the front process. A request thread that waits for a request runs the loop meanwhile; a
+//! thread of the loop's own stands by for when all are at work ([`gk_sys::event_loop`]).
 //!
 //! ```text
-//! supervisor ── control ── main thread ── control ── front's thread ══ link ══ request threads
+//! supervisor ── control ── main thread ── control ── event loop ══ link ══ request threads
 //! ```
 
 pub(crate) mod front;
 
 use crate::life::worker::Worker;
+use crate::serve::link::FrontPlace;
 use front::EmbeddedFront;
 use gk_sys::descriptors;
 use gk_sys::log::plain;
@@ -17,6 +19,9 @@ use gk_wire::log::Level;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
+
+/// Least bytes of a request thread's stack with which it runs the front.
+const DEEP_ENOUGH: u64 = 1 << 20;
 
 impl Worker {
     /// Starts the front's work, or tells it the certificates if it is at work: the link to a new front process brings them, too.
@@ -29,8 +34,14 @@ impl Worker {
         let failed = |e: io::Error| format!("A link within this process cannot be made: {e}");
         let (socket, own) = descriptors::stream_pair().map_err(failed)?;
         let page = SharedPage::create().map_err(failed)?;
-        let link = self.open_link(own, &page, true)?;
+        let event_loop = self.embedded.as_mut().map(|front| front.begin(certificates)).transpose()?.flatten();
         let group = &self.engine.setup.group;
+        // Running the front takes more of a stack than an application may leave.
+        let is_deep = group.stack_size.is_none_or(|bytes| bytes >= DEEP_ENOUGH);
+        if let Some(event_loop) = event_loop.as_ref().filter(|_| !is_deep) {
+            event_loop.stay();
+        }
+        let link = self.open_link(own, &page, FrontPlace::Here(event_loop.filter(|_| is_deep)))?;
         let message = ToFront::Worker {
             worker: self.engine.setup.worker,
             process_group: group.name.clone(),
@@ -39,8 +50,8 @@ impl Worker {
             imported: true,
         };
         self.engine.intake.set(0, link);
-        match &mut self.embedded {
-            Some(front) => front.begin(certificates, &message, [socket, page]),
+        match &self.embedded {
+            Some(front) => front.connect(&message, [socket, page]),
             None => Ok(()),
         }
     }

@@ -41,8 +41,8 @@ impl Worker {
     ) -> Result<Self, String> {
         // Before the imports, which may fork.
         let withheld = Withheld::descriptor(&control);
-        let embedded = embedded.map(EmbeddedFront::start).transpose();
-        let embedded = embedded.map_err(|e| format!("The front's thread cannot be started: {e}"))?;
+        let embedded = embedded.map(EmbeddedFront::new).transpose();
+        let embedded = embedded.map_err(|e| format!("The front's descriptors cannot be had: {e}"))?;
         let setup = &engine.setup;
         // Before the imports, so that no change is missed.
         let folders = (!setup.group.watch.is_empty()).then(|| Folders::watch(&setup.group.watch));

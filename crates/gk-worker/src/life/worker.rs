@@ -4,7 +4,7 @@ use crate::life::embedded::front::EmbeddedFront;
 use crate::life::signals::{self, SignalAction, Signals};
 use crate::measure;
 use crate::serve::engine::Engine;
-use crate::serve::link::Link;
+use crate::serve::link::{FrontPlace, Link};
 use crate::serve::thread;
 use crate::watch::ending::Ending;
 use crate::watch::python_thread::{Order, PythonThread, lazy_imports, running};
@@ -276,7 +276,7 @@ impl Worker {
         let (Some(socket), Some(page)) = (fds.next(), fds.next()) else {
             return Err("A link came without its two descriptors".to_owned());
         };
-        let link = self.open_link(socket, &page, false)?;
+        let link = self.open_link(socket, &page, FrontPlace::Elsewhere)?;
         if let Some((reason, _)) = &self.leaving {
             thread::announce(&link, reason);
         }
@@ -289,8 +289,13 @@ impl Worker {
         self.begin_front(certificates)
     }
 
-    /// Takes over a socket and its page. `own`: the front is in this process.
-    pub(crate) fn open_link(&self, socket: OwnedFd, page: &OwnedFd, own: bool) -> Result<Arc<Link>, String> {
+    /// Takes over a socket and its page.
+    pub(crate) fn open_link(
+        &self,
+        socket: OwnedFd,
+        page: &OwnedFd,
+        front: FrontPlace,
+    ) -> Result<Arc<Link>, String> {
         let welcome = Welcome {
             protocol: gk_wire::PROTOCOL_VERSION,
             package: gk_wire::PACKAGE_VERSION.to_owned(),
@@ -300,7 +305,7 @@ impl Worker {
             threads: self.engine.setup.group.threads,
             process_group: self.engine.setup.group.name.clone(),
         };
-        Link::open(socket, page, &welcome, self.engine.groups.parallel(), own)
+        Link::open(socket, page, &welcome, self.engine.groups.parallel(), front)
             .map_err(|e| format!("A link cannot be opened: {e}"))
     }
 
@@ -387,8 +392,7 @@ impl Worker {
         self.broken = None;
     }
 
-    /// Returns a reason if the link broke and no new one came: no request would reach this process again. After a crash of
-    /// the front, the new front's link comes at once.
+    /// Returns a reason if the link broke and no new one came, as it does at once when the front has crashed: no request would come.
     fn link_lost(&mut self) -> Option<&'static str> {
         if self.engine.embedded {
             // The end of its front says more.

@@ -53,6 +53,8 @@ pub(crate) struct ThreadMeasure {
     told: Option<u16>,
     /// Mean nanoseconds of a request in this thread (exponential).
     mean: u64,
+    /// Between batches the thread runs the front, so its CPU clock has gone on when the next one begins.
+    runs_front: bool,
     /// Nanoseconds of the current request before the queue, and in it.
     server: u64,
     queue: u64,
@@ -63,8 +65,9 @@ pub(crate) struct ThreadMeasure {
 pub(crate) struct MeasuredRequest(());
 
 impl ThreadMeasure {
-    /// For the calling thread, which serves requests in that slot. `None` if the scoreboard has no such slot.
-    pub(crate) fn new(measure: &'static Measurements, slot: usize) -> Option<Self> {
+    /// For the calling thread, which serves requests in that slot. `runs_front`: it does so between requests. `None` if the scoreboard has no
+    /// such slot.
+    pub(crate) fn new(measure: &'static Measurements, slot: usize, runs_front: bool) -> Option<Self> {
         let writer = measure.board.writer(slot)?;
         measure.board.set_tid(slot, clock::thread_id());
         let watch = ThreadWatch::new();
@@ -85,6 +88,7 @@ impl ThreadMeasure {
             looked: 0,
             told: None,
             mean: 0,
+            runs_front,
             server: 0,
             queue: 0,
         })
@@ -106,6 +110,9 @@ impl ThreadMeasure {
         let worked = if slept || between > MOMENT { 0 } else { between };
         self.cpu = (now, self.cpu.1 + worked);
         self.carried += worked;
+        if slept && self.runs_front {
+            self.read_cpu();
+        }
         if self.carried > CPU_EVERY || now >= self.due {
             self.look(now);
         }

@@ -25,6 +25,7 @@ pub(crate) use stream::Job;
 use crate::serve::outbox::Outbox;
 use give_back::StillTicks;
 use gk_sys::clock::Moment;
+use gk_sys::event_loop::EventLoop;
 use gk_sys::memory::SharedPage;
 use gk_sys::memory::channel::{self, End, Watch};
 use gk_wire::frame::{ToFrontFrame, Welcome};
@@ -40,6 +41,10 @@ use stream::Stream;
 
 /// Mean service time above which an application counts as slow.
 const SLOW: Duration = Duration::from_micros(150);
+/// Mean service time above which the front of an embedded process is left to the thread that stands by for it.
+const LONG: Duration = Duration::from_micros(500);
+/// In embedded mode: longest time for which a batch of requests keeps a thread from the front.
+const TURN: Duration = Duration::from_micros(200);
 
 /// The worker's end of one link.
 pub(crate) struct Link {
@@ -60,8 +65,22 @@ pub(crate) struct Link {
     still: StillTicks,
     /// Its other end is in this process.
     own: bool,
+    /// The loop of that end, which threads run that wait for requests.
+    event_loop: Option<Arc<EventLoop>>,
+    /// Nothing more is read.
+    shut: AtomicBool,
+    /// In embedded mode: requests are so long that others run the front.
+    stays_away: AtomicBool,
     /// Threads run in parallel (more than one GIL, or none), so waking at once always pays.
     parallel: Arc<AtomicBool>,
+}
+
+/// Where the front at the other end of a link is.
+pub(crate) enum FrontPlace {
+    /// In another process.
+    Elsewhere,
+    /// In this one, with its loop if request threads may run that.
+    Here(Option<Arc<EventLoop>>),
 }
 
 /// A link as one request thread has it. Each request holds a reference to this, so that threads that run at once do not write one count.
@@ -76,18 +95,22 @@ impl std::ops::Deref for OwnLink {
 }
 
 impl Link {
-    /// Takes over a socket and its page and greets the front. `own`: that is in this process.
+    /// Takes over a socket and its page and greets the front.
     pub(crate) fn open(
         socket: OwnedFd,
         page: &OwnedFd,
         welcome: &Welcome,
         parallel: Arc<AtomicBool>,
-        own: bool,
+        front: FrontPlace,
     ) -> std::io::Result<Arc<Self>> {
+        let (own, event_loop) = match front {
+            FrontPlace::Elsewhere => (false, None),
+            FrontPlace::Here(event_loop) => (true, event_loop),
+        };
         let (sender, receiver) = channel::open(socket, SharedPage::map(page)?, End::Worker);
         let blocks = sender.blocks();
         let link = Self {
-            outbox: Outbox::new(sender),
+            outbox: Outbox::new(sender, event_loop.clone()),
             watch: receiver.watch(),
             roles: Roles::new(Stream::default()),
             buffer: Mutex::new(ReadBuffer::new(receiver, blocks)),
@@ -98,6 +121,9 @@ impl Link {
             held: AtomicU64::new(0),
             still: StillTicks::default(),
             own,
+            event_loop,
+            shut: AtomicBool::new(false),
+            stays_away: AtomicBool::new(false),
             parallel,
         };
         link.outbox.send(&ToFrontFrame::Welcome(&gk_messages::encode(welcome)));
@@ -120,6 +146,12 @@ impl Link {
     /// Returns the next request, `None` when the link is drained or its other end is gone. Blocks: call it detached.
     pub(crate) fn next(self: &Arc<Self>) -> Option<Job> {
         self.outbox.flush();
+        if let Some(event_loop) = &self.event_loop
+            && event_loop.is_due(Moment::now(), TURN)
+            && self.roles.lock().stream.waits()
+        {
+            event_loop.take_turn();
+        }
         self.roles.next(|held| self.take(held, |_| true), Stream::ended, |held| self.read(held, true))
     }
 
@@ -189,6 +221,7 @@ impl Link {
             self.watch.word(page::SERVICE).store((stream.service * 1e3).max(1.0) as u64, Ordering::Relaxed);
             let slow = self.parallel.load(Ordering::Relaxed) || stream.service > SLOW.as_secs_f32() * 1e6;
             self.slow.store(slow, Ordering::Relaxed);
+            self.stays_away.store(stream.service > LONG.as_secs_f32() * 1e6, Ordering::Relaxed);
             (slow, stream.queue.is_empty())
         };
         let due = self.outbox.response_ended(ended);
@@ -231,6 +264,9 @@ impl Link {
         if still && self.outbox.overdue(Moment::now()) {
             self.outbox.try_flush();
         }
+        if let Some(event_loop) = &self.event_loop {
+            event_loop.tick();
+        }
         busy || self.outbox.waits()
     }
 
@@ -269,7 +305,7 @@ impl Link {
     fn end_if_stopped(&self, stream: &mut Stream) {
         if stream.stopping && stream.running == 0 {
             stream.close();
-            self.watch.shut();
+            self.end_reading();
         }
     }
 
@@ -279,13 +315,13 @@ impl Link {
         let mut held = self.roles.lock();
         held.stream.close();
         held.stream.cancel_begun();
-        self.watch.shut();
+        self.end_reading();
         self.roles.wake_everyone(&mut held);
     }
 
     /// Ends reading: idle threads come back from [`Link::next`], waiting conversations fail.
     pub(crate) fn shut(&self) {
-        self.watch.shut();
+        self.end_reading();
         let mut held = self.roles.lock();
         held.stream.closed = true;
         held.stream.queue.clear();
@@ -293,6 +329,28 @@ impl Link {
     }
 
     // === reading ===
+
+    /// A thread that waits in the reader's role finds the end of the stream.
+    fn end_reading(&self) {
+        self.watch.shut();
+        self.shut.store(true, Ordering::Release);
+        if let Some(event_loop) = &self.event_loop {
+            event_loop.nudge();
+        }
+    }
+
+    /// In embedded mode: runs the front until it has put something into the ring. Blocks.
+    fn run_front(&self) {
+        let Some(event_loop) = &self.event_loop else { return };
+        event_loop.run_in_turn(!self.stays_away.load(Ordering::Relaxed), || {
+            self.watch.has_bytes() || self.shut.load(Ordering::Acquire)
+        });
+    }
+
+    /// In embedded mode: whether the front should have a turn before the next request, as nobody has run it for a while.
+    pub(crate) fn front_is_due(&self, now: Moment) -> bool {
+        self.event_loop.as_ref().is_some_and(|event_loop| event_loop.is_due(now, TURN))
+    }
 
     /// Waits until `ready` (asked under the lock that arriving frames take) or the end of the link. Blocks.
     pub(crate) fn wait_for(&self, ready: impl Fn() -> bool) {
@@ -303,6 +361,9 @@ impl Link {
     /// Reads once in the reader's role: without the lock, blocking if `wait`; then hands out the frames.
     fn read<'a>(&'a self, held: Held<'a, Stream>, wait: bool) -> Held<'a, Stream> {
         let receive = || {
+            if wait {
+                self.run_front();
+            }
             let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
             let filled = buffer.fill(wait);
             (buffer, filled)

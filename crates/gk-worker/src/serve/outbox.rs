@@ -4,13 +4,14 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 use gk_sys::clock::Moment;
+use gk_sys::event_loop::EventLoop;
 use gk_sys::fork;
 use gk_sys::memory::channel::blocks::{Blocks, Draft};
 use gk_sys::memory::channel::{Room, Sender};
 use gk_sys::memory::loans;
 use gk_wire::frame::ToFrontFrame;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Bytes in the buffer above which it is written at once.
 const FLUSH_AT: usize = 32 * 1024;
@@ -26,6 +27,8 @@ pub(crate) struct Outbox {
     out: Mutex<OutBuffer>,
     room: Room,
     blocks: Blocks,
+    /// The front's, if that is in this process.
+    event_loop: Option<Arc<EventLoop>>,
 }
 
 struct OutBuffer {
@@ -40,11 +43,11 @@ struct OutBuffer {
 }
 
 impl Outbox {
-    pub(crate) fn new(sender: Sender) -> Self {
+    pub(crate) fn new(sender: Sender, event_loop: Option<Arc<EventLoop>>) -> Self {
         let (room, blocks) = (sender.room(), sender.blocks());
         let buffer = BytesMut::with_capacity(FLUSH_AT);
         let out = OutBuffer { sender, buffer, since: None, responses: 0, large: false };
-        Self { out: Mutex::new(out), room, blocks }
+        Self { out: Mutex::new(out), room, blocks, event_loop }
     }
 
     fn out(&self) -> MutexGuard<'_, OutBuffer> {
@@ -116,8 +119,21 @@ impl Outbox {
     /// Writes everything; waits for the front without the lock if the ring is full. The reader notices a dead front.
     pub(crate) fn flush(&self) {
         while !self.try_flush() {
-            self.room.wait();
+            self.wait_for_room();
         }
+    }
+
+    /// Blocks until the ring has room or the front is gone. In embedded mode the thread runs the front meanwhile.
+    fn wait_for_room(&self) {
+        match &self.event_loop {
+            Some(event_loop) => event_loop.watch_until(|| self.room.want()),
+            None => self.room.wait(),
+        }
+    }
+
+    /// Whether the front is gone.
+    fn is_for_nobody(&self) -> bool {
+        self.event_loop.as_ref().map_or_else(|| self.room.peer_closed(), |event_loop| event_loop.has_ended())
     }
 
     /// Writes as much as the ring takes and wakes the front; returns true if that was everything.
@@ -140,7 +156,7 @@ impl Outbox {
                 return attached;
             }
             drop(out);
-            self.room.wait();
+            self.wait_for_room();
         }
     }
 
@@ -148,7 +164,7 @@ impl Outbox {
         out.push();
         out.sender.wake();
         if !out.buffer.is_empty() {
-            if !self.room.peer_closed() {
+            if !self.is_for_nobody() {
                 return false;
             }
             out.buffer.clear();

@@ -28,7 +28,7 @@ const SMALL_STACK: u64 = 1 << 20;
 
 /// Serves until the worker stops.
 pub(crate) fn run(states: &mut ThreadStates, engine: &Arc<Engine>, index: usize) {
-    let measured = measure::get().and_then(|measure| ThreadMeasure::new(measure, index));
+    let measured = measure::get().and_then(|measure| ThreadMeasure::new(measure, index, engine.embedded));
     let is_small = engine.setup.group.stack_size.is_some_and(|bytes| bytes < SMALL_STACK);
     let frames = if is_small { FRAMES_IN_SMALL_STACK } else { MOST_FRAMES };
     let wall = WallClock::default();
@@ -96,6 +96,7 @@ impl RequestThread<'_> {
             seat,
             measured: &mut self.measured,
             begun: false,
+            ended: Moment::now(),
             wall: &mut self.wall,
         };
         batch.serve(states, job);
@@ -112,6 +113,8 @@ struct Batch<'b> {
     measured: &'b mut Option<ThreadMeasure>,
     /// A request of it was served.
     begun: bool,
+    /// When the last one ended.
+    ended: Moment,
     wall: &'b mut WallClock,
 }
 
@@ -136,6 +139,7 @@ impl Batch<'_> {
                 |profile: &NumberedProfile| profile.profile.application_group == *name && self.seat.stays();
             let mut left = self.engine.intake.turn();
             while left > 0
+                && !self.link.front_is_due(self.ended)
                 && let Some(Job { streams, .. }) = self.link.try_next(more)
             {
                 left -= 1;
@@ -165,6 +169,7 @@ impl Batch<'_> {
             return self.engine.intake.ended();
         };
         let ended = Moment::now();
+        self.ended = ended;
         if outcome.status != 0 && !outcome.error && !engine.loaded.load(Ordering::Relaxed) {
             engine.loaded.store(true, Ordering::Relaxed);
         }

@@ -1,6 +1,8 @@
 //! Which process of embedded mode takes a connection. The kernel wakes all of them, and its request is served by the one that takes it. So
 //! a process whose request threads are all in use, of slow requests or because it hangs, lets those of the others accept first.
 
+use gk_sys::event_loop::spawn;
+use gk_sys::fork;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::cell::Cell;
 use std::io;
@@ -8,7 +10,6 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::io::unix::AsyncFd;
-use tokio::task::spawn_local;
 
 use crate::client::accept::passing::Passing;
 use crate::front::Front;
@@ -41,7 +42,7 @@ impl Courtesy {
         if !front.embedded.get() || !groups.any(|group| group.embedded && group.processes > 1) {
             return Ok(None);
         }
-        let socket = watch_readable(socket.try_clone()?)?;
+        let socket = watch_readable(fork::withheld(socket)?)?;
         Ok(Some(Self { socket, is_busy, left: Cell::new(0), waits: Cell::new(0) }))
     }
 
@@ -104,7 +105,7 @@ fn note_behind(front: &Rc<Front>) {
         return;
     }
     let front = Rc::clone(front);
-    spawn_local(async move {
+    spawn(async move {
         while let Some(pool) = group(&front).filter(|pool| pool.is_behind()) {
             pool.room().await;
         }

@@ -1,5 +1,6 @@
 //! Which connection goes to another process of embedded mode, and when one takes it.
 
+use gk_sys::fork;
 use gk_wire::passing::Passed;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -58,7 +59,7 @@ pub async fn take(front: Rc<Front>) -> io::Result<()> {
 /// refuses it here, nor does another one give way.
 fn open(front: &Rc<Front>, passed: &Passed, socket: OwnedFd) {
     // A client may have gone meanwhile.
-    let Ok((socket, mut endpoints)) = Socket::of(socket) else { return };
+    let Ok((socket, mut endpoints)) = Socket::of(fork::withhold(socket)) else { return };
     // A listener that a reload has taken away spoke what the first speaks: plain HTTP.
     let listener = front.listeners.iter().position(|one| one.address == passed.listener);
     endpoints.listener = listener.unwrap_or_default();

@@ -6,8 +6,8 @@
 //! Nothing of the request was read, and nothing else is known of the connection but how many requests it has had: so only plain HTTP/1.1
 //! between two requests is passed on.
 
-use gk_sys::descriptors;
 use gk_sys::memory::SharedWords;
+use gk_sys::{descriptors, fork};
 use gk_wire::passing::{self, Passed};
 use std::cell::Cell;
 use std::io;
@@ -92,8 +92,8 @@ impl Passing {
 
     /// The next connection in the queue; `None`: there is none now, or no descriptor for it.
     pub fn next(&self) -> Option<(Passed, OwnedFd)> {
-        // A descriptor that finds no place is lost. Nobody else opens any in the table of this thread.
-        rustix::io::dup(&self.take).ok()?;
+        // A descriptor that finds no place is lost. An application may take the place meanwhile, at the limit of descriptors.
+        fork::withheld(&self.take).ok()?;
         let mut buffer = [0; passing::MOST_PASSED];
         let mut got = descriptors::receive(&self.take, &mut buffer, false).ok()?;
         gk_messages::decode(&buffer[..got.bytes]).ok().zip(got.fds.pop())

@@ -1,5 +1,6 @@
 //! A client's socket: TCP or Unix. What is spoken on it, plain or TLS, is in [`crate::client::stream`].
 
+use gk_sys::fork;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{AddressFamily, RecvFlags, getsockname, recv};
 use std::io::{self, IoSlice};
@@ -28,6 +29,14 @@ impl Socket {
         let stream = TcpStream::from_std(socket.into())?;
         let endpoints = Endpoints::tcp(stream.peer_addr()?, stream.local_addr()?);
         Ok((Self::Tcp(stream), endpoints))
+    }
+
+    /// The same one under a number that children of this process do not get. An error: no such number is left.
+    pub fn withheld(self) -> io::Result<Self> {
+        match self {
+            Self::Tcp(s) => Ok(Self::Tcp(TcpStream::from_std(fork::withheld(&s.into_std()?)?.into())?)),
+            Self::Unix(s) => Ok(Self::Unix(UnixStream::from_std(fork::withheld(&s.into_std()?)?.into())?)),
+        }
     }
 
     /// Ready when a byte or the end of the stream is there.

@@ -128,6 +128,9 @@ impl Reader {
         }
         self.check_descriptors(link)?;
         let got = self.receiver.pull(&mut self.buffer[self.filled..])?;
+        if let Some(nudge) = &link.nudge {
+            nudge.passing();
+        }
         if got == 0 {
             return if self.ended { Err(LinkEnd::Closed) } else { Ok(()) };
         }

@@ -23,7 +23,7 @@ fn pair_of(ours: OwnedFd, theirs: OwnedFd) -> (Rc<Link>, (Sender, Receiver)) {
     let page = SharedPage::create().unwrap();
     let worker = open(theirs, SharedPage::map(&page).unwrap(), End::Worker);
     let info = WorkerInfo { worker: 1, process_group: "g".into(), pid: 1, threads: 1, imported: true };
-    (Link::new(info, ours, page, Clock::default(), Rc::default()).unwrap(), worker)
+    (Link::new(info, ours, page, Clock::default(), Rc::default(), None).unwrap(), worker)
 }
 
 fn welcome(sender: &mut Sender) {
@@ -157,7 +157,7 @@ fn a_ring_that_the_worker_damaged_ends_the_link() {
     let words = SharedPage::map(&page).unwrap();
     let (mut sender, _receiver) = open(theirs, SharedPage::map(&page).unwrap(), End::Worker);
     let info = WorkerInfo { worker: 1, process_group: "g".into(), pid: 1, threads: 1, imported: true };
-    let link = Link::new(info, ours, page, Clock::default(), Rc::default()).unwrap();
+    let link = Link::new(info, ours, page, Clock::default(), Rc::default(), None).unwrap();
     welcome(&mut sender);
     // How far the worker has read the first ring.
     words.word(64 + 8).store(u64::MAX / 2, std::sync::atomic::Ordering::Relaxed);

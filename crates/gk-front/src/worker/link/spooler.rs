@@ -34,7 +34,7 @@ const HELD: Duration = Duration::from_millis(100);
 pub fn start(link: &Rc<Link>, id: u32) {
     let spooler = Spooler { link: Rc::clone(link), id, file: None, retry_at: None, held: None };
     if spooler.with(|request| request.backlog.watch(request.origin.address)).is_some() {
-        tokio::task::spawn_local(spooler.run());
+        gk_sys::event_loop::spawn(spooler.run());
     }
 }
 

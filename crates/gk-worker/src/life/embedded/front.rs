@@ -1,8 +1,9 @@
-//! The front within a worker: its thread, its descriptors, and the end of its control socket that the worker's main thread holds.
+//! The front within a worker: its event loop and the thread that stands by for that, its descriptors, and the end of its control socket that
+//! the worker's main thread holds.
 
-use gk_sys::descriptor_table::{self, LeftBehind};
 use gk_sys::descriptors;
-use gk_sys::fork::Withheld;
+use gk_sys::event_loop::EventLoop;
+use gk_sys::fork::{self, Withheld};
 use gk_sys::log::plain;
 use gk_wire::certificates::Certificates;
 use gk_wire::control::{self, FromFront, ToFront};
@@ -10,7 +11,7 @@ use gk_wire::log::Level;
 use gk_wire::setup::{EmbeddedSetup, FrontSetup};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -23,8 +24,8 @@ const LAST_BYTES: Duration = Duration::from_secs(1);
 /// Longest wait for the last lines of access logs after that.
 const LAST_LINES: Duration = Duration::from_millis(600);
 
-/// Serves on the calling thread until told to stop: the front's `run_embedded`, which this crate does not know.
-pub type FrontDoor = fn(FrontSetup, Vec<OwnedFd>, OwnedFd) -> Result<(), String>;
+/// Lets the loop serve until told to stop: the front's `embedded`, which this crate does not know.
+pub type FrontDoor = fn(&EventLoop, FrontSetup, Vec<OwnedFd>, OwnedFd) -> Result<(), String>;
 
 /// What a worker in embedded mode is given at its start.
 #[derive(Debug)]
@@ -37,13 +38,22 @@ pub struct EmbeddedStart {
     pub descriptors: Vec<OwnedFd>,
 }
 
+/// What the front begins with.
+struct Begin {
+    door: FrontDoor,
+    setup: FrontSetup,
+    descriptors: Vec<OwnedFd>,
+    control: OwnedFd,
+}
+
 /// The front of this worker.
 pub(crate) struct EmbeddedFront {
     /// Dropped before `control`.
     _withheld: Withheld,
     control: OwnedFd,
-    /// Lets it begin, with this setup.
-    begin: Option<(Sender<FrontSetup>, FrontSetup)>,
+    /// What it begins with, until it does.
+    begin: Option<Begin>,
+    event_loop: Arc<EventLoop>,
     thread: Option<JoinHandle<Result<(), String>>>,
     /// It was told to stop.
     stopping: bool,
@@ -54,43 +64,34 @@ pub(crate) struct EmbeddedFront {
     buffer: Vec<u8>,
 }
 
+/// The loop's own descriptors are not open any more.
+fn broken() {
+    plain(
+        Level::Crit,
+        "wsgi",
+        None,
+        "The descriptors of this process were closed, as by os.closerange in the application: the process ends, and with it its connections",
+    );
+    gk_sys::own_process::exit_now(1);
+}
+
 impl EmbeddedFront {
-    /// Starts the thread, which waits for [`EmbeddedFront::begin`]. Called before the application opens anything: what is open now is
-    /// not open in the front's thread, and what that opens is open in no other.
-    pub(crate) fn start(start: EmbeddedStart) -> io::Result<Self> {
+    /// Takes its descriptors. Called before the application opens anything, or forks.
+    pub(crate) fn new(start: EmbeddedStart) -> io::Result<Self> {
         let EmbeddedStart { door, setup, descriptors } = start;
         let (control, theirs) = descriptors::packet_pair()?;
         // This thread never waits for the front; the front may wait for this one.
         rustix::io::ioctl_fionbio(&control, true)?;
-        let (tell, told) = channel::<Option<LeftBehind>>();
-        let (begin, begins) = channel::<FrontSetup>();
-        let serve = move || {
-            let mut kept = descriptors;
-            kept.push(theirs);
-            let left = descriptor_table::take_own(&kept);
-            if let Err(why) = &left {
-                let text = format!(
-                    "Children that the application forks keep the connections of clients open, as this system gives a thread no descriptors \
-                     of its own: {why}"
-                );
-                plain(Level::Warn, "wsgi", None, &text);
-            }
-            let _ = tell.send(left.ok());
-            let control = kept.pop().expect("it was pushed above");
-            // A worker that ends before it is given a link never begins.
-            let Ok(setup) = begins.recv() else { return Ok(()) };
-            door(setup, kept, control)
-        };
-        let thread =
-            std::thread::Builder::new().name("gk-front".to_owned()).stack_size(STACK).spawn(serve)?;
-        if let Ok(Some(left)) = told.recv() {
-            left.close();
-        }
+        // Their numbers depend on the limit.
+        descriptors::raise_limit();
+        let descriptors = descriptors.into_iter().map(fork::withhold).collect();
+        let begin = Begin { door, setup: setup.front, descriptors, control: fork::withhold(theirs) };
         Ok(Self {
             _withheld: Withheld::descriptor(&control),
             control,
-            begin: Some((begin, setup.front)),
-            thread: Some(thread),
+            begin: Some(begin),
+            event_loop: Arc::new(fork::withholding(|| EventLoop::new(broken))?),
+            thread: None,
             stopping: false,
             ended: false,
             last_words: Vec::new(),
@@ -103,24 +104,30 @@ impl EmbeddedFront {
         self.begin.is_none()
     }
 
-    /// Lets it accept connections, and gives it its worker: `worker`, with socket and page of the link.
-    pub(crate) fn begin(
-        &mut self,
-        certificates: OwnedFd,
-        worker: &ToFront,
-        link: [OwnedFd; 2],
-    ) -> Result<(), String> {
+    /// Lets it accept connections. `None`: it has begun before.
+    pub(crate) fn begin(&mut self, certificates: OwnedFd) -> Result<Option<Arc<EventLoop>>, String> {
         let certificates = descriptors::read_memory_file(&mut certificates.into())
             .map_err(|e| format!("The certificates cannot be read: {e}"))?;
         let certificates: Certificates =
             gk_messages::decode(&certificates).map_err(|e| format!("The certificates are malformed: {e}"))?;
-        if let Some((begin, setup)) = self.begin.take() {
-            // A thread that has ended closes its socket.
-            let _ = begin.send(FrontSetup { certificates, ..setup });
-        }
+        let Some(Begin { door, setup, descriptors, control }) = self.begin.take() else { return Ok(None) };
+        let event_loop = Arc::clone(&self.event_loop);
+        door(&event_loop, FrontSetup { certificates, ..setup }, descriptors, control)
+            .map_err(|why| format!("The front cannot serve: {why}"))?;
+        let standing_by = Arc::clone(&event_loop);
+        let thread = std::thread::Builder::new().name("gk-front".to_owned()).stack_size(STACK);
+        let thread = thread
+            .spawn(move || standing_by.stand_by())
+            .map_err(|e| format!("The front's thread cannot be started: {e}"))?;
+        self.thread = Some(thread);
+        Ok(Some(event_loop))
+    }
+
+    /// Gives it its worker: `worker`, with socket and page of the link.
+    pub(crate) fn connect(&self, worker: &ToFront, link: [OwnedFd; 2]) -> Result<(), String> {
         let [socket, page] = link;
         self.send(worker, &[socket.as_fd(), page.as_fd()])
-            .map_err(|e| format!("The front's thread cannot be given the link: {e}"))
+            .map_err(|e| format!("The front cannot be given the link: {e}"))
     }
 
     /// Passes a message on. One that it has no room for is lost: a front that does not read gives no sign of life either.
@@ -177,12 +184,16 @@ impl EmbeddedFront {
         }
         let timeout = if timeout > 0.0 { timeout } else { WITHOUT_BOUND };
         self.tell(&ToFront::Stop { timeout }, &[]);
+        // Request threads may not come to run it any more.
+        self.event_loop.stay();
     }
 
     /// Tells it to cut off its connections.
     pub(crate) fn cut(&mut self) {
         self.stopping = true;
         self.tell(&ToFront::Stop { timeout: 0.0 }, &[]);
+        // Request threads may not come to run it any more.
+        self.event_loop.stay();
     }
 
     /// Waits shortly for what the last responses and log lines need, and says why it failed, if it did. Returns its messages of that time.
@@ -229,12 +240,5 @@ impl EmbeddedFront {
         {
             std::thread::sleep(Duration::from_millis(1));
         }
-    }
-}
-
-impl Drop for EmbeddedFront {
-    fn drop(&mut self) {
-        // It ends with the process: the descriptors of its table are not this thread's.
-        self.begin = None;
     }
 }

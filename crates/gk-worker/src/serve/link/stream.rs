@@ -55,6 +55,11 @@ impl Stream {
         self.running > 0 || !self.queue.is_empty()
     }
 
+    /// Returns true if a request waits.
+    pub(super) fn waits(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
     /// Returns true if no further request can come.
     pub(super) fn ended(&self) -> bool {
         self.drained || self.closed || self.stopping
