@@ -28,7 +28,7 @@ ELSEWHERE = (
     "test_start_and_stop.py",
 )
 MODES = ("test_own_gil.py", "test_free_threading.py")
-# Of tests/whole, what also runs in embedded mode: whatever depends on the process that has the clients, or on the front's thread within
+# Of tests/whole, what also runs in embedded mode: whatever depends on the process that has the clients, or on the front within
 # a process that runs Python. A test of tests/whole looks whether each file stands here or among those below.
 EMBEDDED = (
     "test_admin_process.py",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import resource
 import signal
@@ -135,7 +136,8 @@ def test_a_limit_that_is_reached_within(gilkeeper: Start, closing: Closing) -> N
     inside = [begun(closing(server.connect(60)), method) for method in ("GET", "GET", "POST")]
     until(lambda: server.status()["front"]["connections"] == 3, "all are in")
     before = resource.prlimit(front, resource.RLIMIT_NOFILE)
-    resource.prlimit(front, resource.RLIMIT_NOFILE, (len(os.listdir(descriptors(front))), before[1]))
+    numbers = {int(name) for name in os.listdir(descriptors(front))}
+    resource.prlimit(front, resource.RLIMIT_NOFILE, (next(number for number in itertools.count() if number not in numbers), before[1]))
     used = cpu(front)
     waiting = [begun(closing(server.connect(60))) for _ in range(5)]
     server.wait_log("GK0014")

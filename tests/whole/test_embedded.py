@@ -3,6 +3,7 @@ the connections of a process that dies."""
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import itertools
 import os
@@ -23,10 +24,23 @@ from running import Gilkeeper
 
 Start = Callable[..., Gilkeeper]
 # Tells which process answers. `/fork` leaves a child that lives until its standard input ends; `/slow` waits until there is a file `go`.
-APPLICATION = """
+APPLICATION = '''
 import os, pathlib, subprocess, time
 HERE = pathlib.Path(__file__).parent
 RELEASE = "first"
+def descriptors():
+    """What is open, by its number."""
+    names = [name for name in os.listdir("/proc/self/fd") if os.path.islink(f"/proc/self/fd/{name}")]
+    return {int(name): os.readlink(f"/proc/self/fd/{name}") for name in names}
+def in_child(function):
+    """What it returns in a child that is forked."""
+    ours, theirs = os.pipe()
+    if os.fork() == 0:
+        os.write(theirs, repr(function()).encode())
+        os._exit(0)
+    os.close(theirs)
+    with os.fdopen(ours) as pipe:
+        return pipe.read()
 def application(environ, start_response):
     path = environ["PATH_INFO"]
     if path == "/fork" and os.fork() == 0:
@@ -36,7 +50,7 @@ def application(environ, start_response):
     while path == "/slow" and not (HERE / "go").exists():
         time.sleep(0.01)
     if path == "/descriptors":
-        body = ",".join(os.readlink(f"/proc/self/fd/{name}") for name in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{name}"))
+        body = f"{descriptors()}\\n{in_child(descriptors)}"
     elif path == "/body":
         body = str(len(environ["wsgi.input"].read()))
     elif path == "/large":
@@ -47,7 +61,7 @@ def application(environ, start_response):
         body = f"{os.getpid()} {RELEASE}"
     start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
     return [body.encode()]
-"""
+'''
 OPTIONS = ["{app}/wsgi.py", "--embedded", "--threads", "3", "--graceful-timeout", "5", "--shutdown-timeout", "2", "--log-level", "info"]
 
 
@@ -90,9 +104,38 @@ def test_a_request_is_answered_by_the_process_that_accepted_it(gilkeeper: Start,
 
     until(lambda: counted() >= asked - 2, "the metrics have them, too")
     until(lambda: server.console().count('"GET / HTTP/1.1" 200') == 23, "the access log has a line for each")
-    # Descriptors of clients and listeners are the front's thread's alone.
+    # Children that the application forks have neither listeners nor connections, and low numbers are left to the application.
+    with server.connect() as connection:
+        connection.send(message("GET", "/descriptors"))
+        parent, child = map(ast.literal_eval, connection.response().body.decode().splitlines())
     listening = f"socket:[{inode(server.port)}]"
-    assert listening not in server.ask("/descriptors").body.decode().split(",")
+    high = [target for number, target in parent.items() if number > max(child)]
+    assert listening in high and listening not in child.values()
+    assert len([target for target in high if target.startswith("socket:") and target not in child.values()]) >= 3
+    assert max(child) < 100 < min(number for number in parent if number > max(child))
+
+
+def test_clients_are_served_while_the_only_thread_runs_python(gilkeeper: Start, tmp_path: Path) -> None:
+    """The thread that serves connections while it waits for requests is away with one: another thread steps in, and goes when it is back."""
+    (tmp_path / "style.css").write_text("a {}")
+    options = ["{app}/wsgi.py", "--embedded", "--processes", "1", "--threads", "1", "--static", "/static", str(tmp_path)]
+    server = gilkeeper(application(tmp_path), arguments=options)
+    (pid,) = server.wait_workers(1)
+    for _ in range(3):
+        with ExitStack() as stack:
+            connections = [stack.enter_context(server.connect()) for _ in range(3)]
+            for _ in range(50):
+                # Quick ones: the request thread serves the connections.
+                connections[0].send(message("GET", "/"))
+                assert int(connections[0].response().body.split()[0]) == pid
+            for connection, path in zip(connections, ("/slow", "/static/style.css", "/"), strict=True):
+                connection.send(message("GET", path))
+            assert connections[1].response().body == b"a {}"
+            assert server.ask("/static/style.css", "HEAD").status == 200
+            assert client.statuses(server.raw(b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n")) == [400]
+            (server.root / "app/go").touch()
+            assert [int(connections[at].response().body.split()[0]) for at in (0, 2)] == [pid, pid]
+        (server.root / "app/go").unlink()
 
 
 def inode(port: int) -> str:

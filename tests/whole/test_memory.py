@@ -18,7 +18,7 @@ from pathlib import Path
 
 import client
 import harness
-from harness import APPS, until
+from harness import APPS, ENGINE, until
 from running import MEGABYTE, Gilkeeper
 
 Start = Callable[..., Gilkeeper]
@@ -93,7 +93,8 @@ def test_idle_connections_take_little_and_give_it_back(gilkeeper: Start) -> None
             connection.sendall(request)
             assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
         settles(front, before + number * 4096)
-    settles(front, before + MEGABYTE)
+    # In embedded mode the memory of connections lies among that of the application's objects: pages that hold both stay.
+    settles(front, before + (3 if ENGINE == "embedded" else 1) * MEGABYTE)
 
 
 def test_memory_of_half_sent_bodies_is_what_came_and_goes_back(gilkeeper: Start) -> None:
