@@ -231,7 +231,17 @@ impl EventLoop {
             // It may have come meanwhile.
             if over() { Poll::Ready(()) } else { Poll::Pending }
         }));
+        self.leave();
+    }
+
+    /// A thread has left the loop.
+    fn leave(&self) {
         self.left.store(Moment::now().nanos(), Ordering::Relaxed);
+        if self.has_ended() {
+            // The thread that stands by drops the tasks.
+            let _asleep = self.standby();
+            self.needed.notify_one();
+        }
     }
 
     fn with_runtime(&self, f: impl FnOnce(&Runtime)) {
@@ -272,7 +282,7 @@ impl EventLoop {
             cx.waker().wake_by_ref();
             Poll::Pending
         }));
-        self.left.store(Moment::now().nanos(), Ordering::Relaxed);
+        self.leave();
     }
 
     /// Whether no thread runs it, and none has for so long.

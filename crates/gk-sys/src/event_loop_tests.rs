@@ -152,6 +152,20 @@ fn the_thread_that_stands_by_begins_goes_and_comes_back_when_nobody_runs_it() {
 }
 
 #[test]
+fn the_thread_that_stands_by_ends_when_the_loop_ends_elsewhere() {
+    let counting = Counting::new();
+    let standing_by = counting.stand_by();
+    until(|| {
+        counting.run_once();
+        counting.last().0 == thread::current().id()
+    });
+    until(|| !counting.event_loop.is_run());
+    counting.end();
+    counting.event_loop.run_until(|| false);
+    assert_eq!(standing_by.join().unwrap(), Ok(()));
+}
+
+#[test]
 fn it_stays_when_it_is_told_to() {
     let counting = Counting::new();
     counting.event_loop.stay();
