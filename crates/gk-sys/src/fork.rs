@@ -27,6 +27,8 @@ const TAKEN: usize = 1;
 
 /// First number of [`withheld`], or an eighth of the limit of open files if that is less.
 const HIGH: u64 = 8192;
+/// Numbers that are left to the application, or half of the limit if that is less.
+const LEAST: u64 = 64;
 
 static FIRST_HIGH: OnceLock<RawFd> = OnceLock::new();
 /// Children close this and all above; 0: nothing.
@@ -61,7 +63,7 @@ pub fn is_child() -> bool {
 pub fn withheld(descriptor: impl AsFd) -> io::Result<OwnedFd> {
     let first = *FIRST_HIGH.get_or_init(|| {
         let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-        (limit / 8).min(HIGH) as RawFd
+        first_high(limit) as RawFd
     });
     let high = rustix::io::fcntl_dupfd_cloexec(descriptor, first)?;
     CLOSED_FROM.store(first, Ordering::Release);
@@ -81,6 +83,11 @@ pub fn withholding<T>(make: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
         taken.push(next);
     }
     make()
+}
+
+/// The first of these numbers under a limit of open files. An application needs some below.
+fn first_high(limit: u64) -> u64 {
+    (limit / 8).max(LEAST.min(limit / 2)).min(HIGH)
 }
 
 /// Moves a descriptor there. Where no high number is left it stays what it is.
@@ -220,6 +227,12 @@ mod tests {
         // SAFETY: waits for our own child; the status is a live local value.
         assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
         assert_eq!((libc::WEXITSTATUS(status), words[0].load(Ordering::Relaxed)), (41, 1));
+    }
+
+    #[test]
+    fn an_application_has_low_numbers_under_any_limit() {
+        let first = [64, 128, 256, 1024, 4096, 65_536, 1 << 20, u64::MAX].map(first_high);
+        assert_eq!(first, [32, 64, 64, 128, 512, 8192, 8192, 8192]);
     }
 
     #[test]
