@@ -159,7 +159,8 @@ def test_kills_under_load_cost_no_get(gilkeeper: Start, tmp_path: Path) -> None:
             os.kill(victim, signal.SIGKILL)
             kills += 1
             until(lambda gone=victim: gone not in (left := server.workers()) and len(left) == 2, "a new worker is ready", 30)
-            retried = server.status()["front"]["queues"]["site"]["retried"]
+            # A front that has no time to answer leaves its part out.
+            retried = server.status()["front"]["queues"].get("site", {}).get("retried", retried)
         load = wrk.end()
     assert load.requests > 0 and (load.refused, load.socket_errors) == (0, 0), load.text
     retried = server.status()["front"]["queues"]["site"]["retried"]
