@@ -444,5 +444,4 @@ impl Drop for Ending {
 }
 
 #[cfg(test)]
-#[path = "event_loop_tests.rs"]
 mod tests;

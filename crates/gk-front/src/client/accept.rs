@@ -128,7 +128,10 @@ async fn admit(front: &Rc<Front>, stream: Socket, mut endpoints: Endpoints, list
     let Ok(place) = front.addresses.admit(current.compiled.site(), peer) else { return };
     let stream = match keep(front, stream) {
         Ok(stream) => stream,
-        Err(error) => return note_shortage(front, &error.to_string()),
+        Err(error) => {
+            give_way(front);
+            return note_shortage(front, &error.to_string());
+        }
     };
     if descriptor_limit::is_reserved(&stream) {
         front.room.note_shortage(front.conns.borrow().len(), front.clock.coarse());
